@@ -181,8 +181,12 @@ def test_the_line_of_a_settings_file_that_has_the_url_of_an_unknown_scheme_is_na
         "moves/env.py": "from alembic import context\nfrom sqlalchemy import engine_from_config\n"
         "engine = engine_from_config(context.config.get_section('alembic'))\n",
     }
-    incident = write_incident(files, startup=[{"command": "alembic upgrade head"}], app={"python": python("2.0")})
-    assert mechanism_of(incident) == ("unknown-url-scheme", ["moves/env.py:3", "alembic.ini:4"])
+    incident = load(write_incident(files, startup=[{"command": "alembic upgrade head"}], app={"python": python("2.0")}))
+    finding, _, fault = find_mechanism(incident, look_at(incident))
+    assert finding.mechanism == "unknown-url-scheme"
+    assert [str(place) for place in fault.places] == ["moves/env.py:3", "alembic.ini:4"]
+    assert fault.experiment.says == "sqlite:// in place of driver://…"  # nothing tells which scheme was meant
+    assert "\nsqlalchemy.url = sqlite://\n" in fault.experiment.edits["alembic.ini"]
 
 
 def test_what_a_notebooks_cell_asks_for_and_no_folder_on_the_path_holds_is_named(write_incident):

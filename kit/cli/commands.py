@@ -215,12 +215,8 @@ def check(options) -> int:
             pass
         checked = check_all(incidents, folder, record=options.record, startups=options.executor, progress=say)
     write_files(checked, folder)
-    lines = []
-    for result in checked:
-        lines += [
-            f"{result.name}: {VERDICTS[result.code]}: {result.says}",
-            *(f"    {difference}" for difference in result.drift),
-        ]
+    drift = {it.name: "".join(f"\n    {difference}" for difference in it.drift) for it in checked}
+    lines = [f"{it.name}: {VERDICTS[it.code]}: {it.says}{drift[it.name]}" for it in checked]
     lines += [f"index: {folder / 'index.html'}", f"{headline(checked)}"]
     options.output = options.output if as_file else None
     give(options, check_report(checked, folder), lines)

@@ -101,6 +101,7 @@ def _about(case: Case, engine: Frame | Site, scheme: str, right: str | None, tex
     """The lines that a fault of a URL is about, and the run with the scheme that belongs in it, where that is known."""
     places = (Place.of("engine", engine), *(Place.of("first use", use) for use in uses))
     run = _another_scheme(case, engine, scheme, right, gone(text)) if right else None
+    run = run or _in_memory(case, scheme, gone(text))
     sites = (*places, *_written(case, scheme, engine))
     return {"sites": sites, "experiment": run, "schemes": (scheme, right) if right else None}
 
@@ -169,6 +170,15 @@ def _written(case: Case, scheme: str, engine: Frame | Site) -> Iterator[Place]:
             comment = line.lstrip().startswith(("#", ";"))
             if not comment and (file, number) != (engine.file, engine.line) and scheme_in(scheme).search(line):
                 yield Place("url", file, number, f"{scheme}://…")
+
+
+def _in_memory(case: Case, scheme: str, judge: Judge) -> Experiment | None:
+    """The run with SQLite in memory in place of a URL, where nothing that is installed tells which belongs there."""
+    url = re.compile(rf"{scheme_in(scheme).pattern}[^'\"\s]*")
+    edits = {file: url.sub("sqlite://", text) for file, text in case.sources.items() if url.search(text)}
+    env = {name: "sqlite://" for name, value in case.incident.app.env.items() if value.startswith(f"{scheme}://")}
+    changed = with_environment(case.incident, env)
+    return Experiment(f"sqlite:// in place of {scheme}://…", changed, judge, edits) if edits or env else None
 
 
 def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -> Experiment | None:

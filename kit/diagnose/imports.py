@@ -105,7 +105,8 @@ def library_shadowed(case: Case, error: Error) -> Fault | None:
     library = match["module"] or match["owner"] or match["package"]
     lacking = match["name"] or match["attribute"] or match["inner"]
     file = next((i.file for i in case.trace.imports if i.application and i.module == library), None)
-    owner = _owner_of(case, library)
+    version = installed(case.incident.python).version(library)
+    owner = "Python's own" if library in sys.stdlib_module_names else version and f"the installed {library} {version}"
     if file is None or owner is None:
         return None
     importers = error.frames[-1] if error.frames and not error.frames[-1].application else asks
@@ -124,14 +125,6 @@ def library_shadowed(case: Case, error: Error) -> Fault | None:
     }
     experiment = _library_itself(case, file, library, lacking, match[0])
     return Fault("library-shadowed", because, sites=sites, against=against, error=error, experiment=experiment)
-
-
-def _owner_of(case: Case, module: str) -> str | None:
-    """The library that a top-level name belongs to; None where it is nobody's but the application's."""
-    if module in sys.stdlib_module_names:
-        return "Python's own"
-    version = installed(case.incident.python).version(module)
-    return f"the installed {module} {version}" if version else None
 
 
 # What stands in the file's place: the next of its name on the path.
@@ -226,7 +219,9 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
         return None
     # A module that asks for its own name means another one, a library's.
     files = {file for file in _files(case) if asks is None or file != asks.file or PurePosixPath(file).stem != top}
-    folders = {folder for file in files if (folder := _folder_of(file, top)) is not None}
+    parts = [file.removesuffix(".py").split("/") for file in files]
+    # Those that have to be on the path for a file to be part of that module.
+    folders = {"/".join(names[: names.index(top)]) for names in parts if top in names}
     if asks and folders and "is not a package" in error.text:
         return _file_in_front(case, error, asks, module, min(folders) or ".")
     path = set(case.incident.app.path)
@@ -288,12 +283,6 @@ def _meant(case: Case, folder: str, module: str) -> Place:
 def _files(case: Case) -> set[str]:
     known = {statement.file for statement in case.statements} | {named.file for named in case.named}
     return known | set(case.sources) | set(case.files)
-
-
-def _folder_of(file: str, module: str) -> str | None:
-    """The folder that has to be on the path for a file to be part of a top-level module."""
-    parts = file.removesuffix(".py").split("/")
-    return "/".join(parts[: parts.index(module)]) if module in parts else None
 
 
 MECHANISMS = (

@@ -1,7 +1,9 @@
 """What decides between faults of migrations: upgrades with a revision more, from elsewhere, on other rows; and the history."""
 
 import ast
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +13,14 @@ from ..incident.model import Incident
 from ..incident.repository import Commit
 from ..incident.revisions import Revision, heads_of, past_of
 from ..incident.source import nodes_at, parsed
-from ..incident.steps import Step
+from ..incident.steps import Preparation, Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .experiments import error_texts, failure, first_line, gone, with_steps
 from .values import Case, Experiment
 
 _UPGRADE = re.compile(r"(?P<before>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b")
+_EMPTY = "revision = {!r}\ndown_revision = {!r}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
 _MOST_MERGES = 500  # that are looked at, the newest
 
 
@@ -35,8 +38,7 @@ def _upgrade_to(case: Case, target: str) -> Step:
 def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]) -> Experiment | None:
     """A merge revision, upgraded to from nothing and after each head."""
     file = f"{heads[0].folder}/incident_merge.py"
-    downs = ", ".join(repr(head.id) for head in heads)
-    text = f'revision = "incident_merge"\ndown_revision = ({downs})\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
+    text = _EMPTY.format("incident_merge", tuple(head.id for head in heads))
     up = _upgrade_to(case, "head")
     first, *others = [with_steps(case.incident, [_upgrade_to(case, head.id), up], []) for head in heads]
 
@@ -62,6 +64,17 @@ def _in_a_revision(trace: Trace, beside: Revision) -> bool:
     return any(frame.file.startswith(f"{beside.folder}/") for frame in frames)
 
 
+def with_its_own_id(case: Case, second: Revision, revisions: Sequence[Revision], error: Error) -> Experiment:
+    """The second file of one id with an id of its own, after all others."""
+    id, file = f"{second.id}_of_its_own", os.path.relpath(second.file, case.incident.app.workdir)
+    down = tuple(head.id for head in heads_of([revision for revision in revisions if revision is not second]))
+    lines = (f"s/^({name}\\b[^=]*=).*/\\1 {value!r}/" for name, value in (("revision", id), ("down_revision", down)))
+    step = Preparation.model_validate({"command": f"sed -i -E {shlex.quote('; '.join(lines))} {shlex.quote(file)}"})
+    incident = case.incident.model_copy(update={"prepare": [step, *case.incident.prepare]})
+    says = f"{second.file} with an id of its own, {id}, after {' and '.join(down)}"
+    return Experiment(says, incident, gone(first_line(error_texts(error)[0])))
+
+
 def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | None") -> Experiment | None:
     """The missing revision put back: from the history, else an empty one in its place."""
     if not revisions:
@@ -75,8 +88,7 @@ def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | N
         )
         later = {revision.id for revision in revisions if id in past_of(revisions, revision.id)}
         down = [head.id for head in heads_of([revision for revision in revisions if revision.id not in later])]
-        value = "None" if not down else repr(down[0]) if len(down) == 1 else repr(tuple(down))
-        text = f'revision = "{id}"\ndown_revision = {value}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
+        text = _EMPTY.format(id, tuple(down) or None)
     judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")
     return Experiment(what, case.incident, judge, {file: text})
 

@@ -29,7 +29,7 @@ def several_heads(case: Case, error: Error) -> Fault | None:
     revisions = _environment(case, error)
     heads = heads_of(revisions)
     if len({head.id for head in heads}) < 2:
-        return _one_id_twice(revisions, error)
+        return _one_id_twice(case, revisions, error)
     forks = _forks(revisions, heads)
     because = (
         f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
@@ -49,7 +49,7 @@ def several_heads(case: Case, error: Error) -> Fault | None:
     return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-def _one_id_twice(revisions: Sequence[Revision], error: Error) -> Fault | None:
+def _one_id_twice(case: Case, revisions: Sequence[Revision], error: Error) -> Fault | None:
     """Two files give themselves one id: Alembic keeps one of them, and counts what only the other explains as a head."""
     for id in dict.fromkeys(revision.id for revision in revisions):
         both = [revision for revision in revisions if revision.id == id]
@@ -57,7 +57,8 @@ def _one_id_twice(revisions: Sequence[Revision], error: Error) -> Fault | None:
             because = (f"{_listed(both)} have one revision id, and Alembic can keep only one file for it: {error}",)
             sites = tuple(Place.of("head", _line(revision), revision.id) for revision in both)
             against = {"unknown-revision": "every revision that another one follows is there"}
-            return Fault("several-heads", because, sites=sites, against=against, error=error)
+            run = runs.with_its_own_id(case, both[1], revisions, error)
+            return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=run)
     return None
 
 
@@ -85,8 +86,8 @@ def unknown_revision(case: Case, error: Error) -> Fault | None:
     sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
     sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
     against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
-    experiment = None if asks is not None and not at_database else runs.restored(case, id, revisions, seen)
-    return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
+    run = runs.restored(case, id, revisions, seen)
+    return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=run)
 
 
 def created_by_two_revisions(case: Case) -> Fault | None:

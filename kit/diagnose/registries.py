@@ -226,13 +226,11 @@ def route_on_another_application(case: Case) -> Fault | None:
         asked = next((route for route in routes if route.takes(*request)), None)
         holds[outermost.process, outermost.registry] = asked
     for (one, route), (other, lacks) in permutations(holds.items(), 2):
-        apart = route is None or lacks is not None or one[0] != other[0]
-        pair = (
-            None
-            if apart
-            else Pair(case.trace, *map(_as_registration, sorted((made[one], made[other]), key=attrgetter("at"))))
-        )
-        if pair is None or not pair.one_definition or (finding := judge(pair)).mechanism == "undecided":
+        if route is None or lacks is not None or one[0] != other[0]:
+            continue
+        entries = sorted((made[one], made[other]), key=attrgetter("at"))
+        pair = Pair(case.trace, *map(_as_registration, entries))
+        if not pair.one_definition or (finding := judge(pair)).mechanism == "undecided":
             continue
         maker = made[one].frame
         because = (

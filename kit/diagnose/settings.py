@@ -181,17 +181,13 @@ def loggers_disabled(case: Case) -> Fault | None:
     quoted = ((text, error) for error in case.failures for text in re.findall(r"'([^'\n]{5,})'", error.text))
     asked = ((record, error) for text, error in quoted for record in lost if text in record.text)
     for record, error in (*of_errors, *asked):
-        caller = _disabled_by(case, record)
+        # In its process, or in one that it was forked from.
+        past = {record.process: record.at, **case.trace.forked_from(record.process)}
+        earlier = (it for it in reversed(case.trace.silenced) if it.at < past.get(it.process, 0))
+        caller = next((silencing for silencing in earlier if record.logger in silencing.loggers), None)
         if caller is not None and caller.site is not None:
             return _fault(case, caller, record, error)
     return None
-
-
-def _disabled_by(case: Case, record: Record) -> Silenced | None:
-    """Who disabled the logger of a record, in its process or in one that it was forked from."""
-    past = {record.process: record.at, **case.trace.forked_from(record.process)}
-    earlier = [silencing for silencing in case.trace.silenced if silencing.at < past.get(silencing.process, 0)]
-    return next((silencing for silencing in reversed(earlier) if record.logger in silencing.loggers), None)
 
 
 def _fault(case: Case, caller: Silenced, record: Record, error: Error | None) -> Fault:

@@ -34,7 +34,9 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     unseen = list(wanted.values())[::-1]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
     by_sources = dict.fromkeys((*case.named, *case.classes))
-    beside = [named for named in by_sources if _is_never_registered(case, named, drops)]
+    executed = {i.file for trace in (case.trace, seen.trace) for i in trace.imports if i.application}
+    # What autogenerate wants to drop, of a file that neither the startup nor env.py executed.
+    beside = [named for named in by_sources if named.table in drops and named.file not in executed]
     if unseen and unseen[0] in elsewhere:
         return _on_other_metadata(case, elsewhere, drops)
     if unseen or beside:
@@ -158,12 +160,6 @@ def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
             if same_table(table, registration.table) and column not in case.migrations.models[registration.table]:
                 return error
     return None
-
-
-def _is_never_registered(case: Case, named: Named, drops: dict[str, Error]) -> bool:
-    """Does autogenerate want to drop a table that the sources name in a file that neither the startup nor ``env.py`` executed?"""
-    executed = {i.file for trace in (case.trace, case.migrations.trace) for i in trace.imports if i.application}
-    return named.table in drops and named.file not in executed
 
 
 def _consequence(tables: Sequence[str], verb: str) -> list[str]:
