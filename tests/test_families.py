@@ -297,9 +297,12 @@ def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(wr
         except LookupError:
             log.exception("lost")
     """
-    mechanism, places = mechanism_of(write_incident({"service/__init__.py": "", "service/main.py": main}, expect={}))
-    assert mechanism == "loggers-disabled"
-    assert [place.partition(":")[0] for place in places] == ["service/main.py"] * 3
+    incident = load(write_incident({"service/__init__.py": "", "service/main.py": main}, expect={}))
+    finding, _, fault = find_mechanism(incident, look_at(incident))
+    assert finding.mechanism == "loggers-disabled"
+    assert [place.file for place in fault.places] == ["service/main.py"] * 3
+    kept = 'logging.config.dictConfig(dict({"version": 1}, disable_existing_loggers=False))'
+    assert kept.replace('"', "'") in fault.experiment.edits["service/main.py"]
 
 
 def test_what_a_mechanism_of_every_registry_means_speaks_of_no_table():
