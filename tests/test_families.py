@@ -605,3 +605,14 @@ def test_a_module_that_env_does_not_import_is_decided_by_a_comparison_also_where
     finding, _, fault = find_mechanism(incident, replace(kept.looked, trace=trace))
     assert finding.mechanism == "model-module-not-imported-by-env" and fault.error is None
     assert fault.experiment.compares and fault.experiment.says == kept.experiment.says
+
+
+def test_a_module_that_nothing_imported_is_named_from_the_folder_that_the_others_are_imported_from():
+    """Where ``alembic.ini`` puts its own folder on the path, the incident file need not."""
+    incident, kept = judged("model-module-not-imported-by-env")
+    imports = tuple(
+        replace(it, file=f"server/{it.file}") if it.application and it.file else it for it in kept.trace.imports
+    )
+    case = Case.of(incident, replace(kept.looked, trace=replace(kept.trace, imports=imports)))
+    assert case.module_of("server/orchard/pears.py") == "orchard.pears"
+    assert Case.of(incident, kept.looked).module_of("orchard/pears.py") == "orchard.pears"

@@ -126,8 +126,7 @@ def find_mechanism(
         f"swallowed at {where_caught(trace, error)}, and nothing failed for it: {error.error}"
         for error in trace.swallowed
     ]
-    mappers = judge_mappers(trace)
-    because = (_count(trace), f"every step succeeded; {mappers.seen}", *swallowed)
+    because = (_count(trace), f"every step succeeded; {judge_mappers(trace).seen}", *swallowed)
     return Finding("none", because, dict(refuted)), None, None
 
 

@@ -91,8 +91,7 @@ def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
     )
     against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
     usual = (installed(case.incident.python).drivers(backend) or [""])[0]
-    default = DRIVERS.get(backend, (("", "", False),))[0][0]
-    right = backend if usual in (default, "") else f"{backend}+{usual}"
+    right = backend if usual in (DRIVERS.get(backend, (("", "", False),))[0][0], "") else f"{backend}+{usual}"
     about = _about(case, engine.site, engine.driver, right, "greenlet_spawn has not been called", use)
     return Fault("async-driver-in-sync-code", because, against=against, error=error, **about)
 

@@ -47,9 +47,8 @@ def circular_import(case: Case) -> Fault | None:
         if binds is not None and binds > leads.line:
             sites.append(Place("binds", leads.file, binds, name))
             how += f". {name} is defined only at {leads.file}:{binds}"
-        experiment = _from_the_other_side(case, frame)
-        because = (how, f"seen as: {error}")
-        return Fault("circular-import", because, sites=tuple(sites), error=error, experiment=experiment)
+        run = _from_the_other_side(case, frame)
+        return Fault("circular-import", (how, f"seen as: {error}"), sites=tuple(sites), error=error, experiment=run)
     return None
 
 

@@ -47,9 +47,8 @@ def with_metadata(case: Case, tables: Sequence[Registration]) -> Experiment | No
 
 def _env_file(case: Case) -> tuple[str, str] | None:
     """The ``env.py`` that ran, and its text."""
-    trace = case.migrations.trace if case.migrations is not None else None
-    ran = (i.file for i in trace.imports if i.application and i.module == "env_py" and i.file) if trace else ()
-    file = next(iter(ran), None)
+    imports = case.migrations.trace.imports if case.migrations is not None and case.migrations.trace else ()
+    file = next((i.file for i in imports if i.application and i.module == "env_py" and i.file), None)
     text = case.sources.get(file or "")
     return (file, text) if text else None
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..incident.model import Incident
-from ..incident.source import Named, module_name
+from ..incident.source import Named
 from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.values import Error, Registration
 from . import metadata_runs as runs
@@ -306,7 +306,7 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             drops = next(
                 (says for table, says in differences if table == named.table and table not in seen.models), None
             )
-            module = module_name(named.file, incident.app.path)
+            module = Case.of(incident, looked).module_of(named.file)
             remedy = f"import {module}"
             stopped = next((step.number for step in looked.trace.steps if not step.ok), None)
             if lacking == ["startup"] and stopped is not None:

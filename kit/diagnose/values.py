@@ -6,6 +6,7 @@ that are asked of one error :func:`of_failures` makes such.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -179,9 +180,14 @@ class Case(Looked):
         return parsed(self.sources.get(file, ""))
 
     def module_of(self, file: str) -> str:
-        """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""
-        own = (import_ for import_ in self.trace.imports if import_.application and import_.file == file)
-        return next((import_.module for import_ in own), None) or module_name(file, self.incident.app.path)
+        """The dotted name of a file: the one that it was imported under, else by the folder that most others have theirs from."""
+        traces = [self.trace, *([self.migrations.trace] if self.migrations and self.migrations.trace else [])]
+        own = [i for trace in traces for i in trace.imports if i.application and i.file and i.how == "import"]
+        stems = ((i.file.removesuffix(".py").removesuffix("/__init__"), i.module.replace(".", "/")) for i in own)
+        roots = Counter(stem.removesuffix(name).rstrip("/") for stem, name in stems if f"/{stem}".endswith(f"/{name}"))
+        fits = [root for root, _ in roots.most_common() if file.startswith(f"{root}/" if root else "")]
+        named = next((import_.module for import_ in own if import_.file == file), None)
+        return named or module_name(file, fits[:1] or self.incident.app.path)
 
 
 def pair_of(conflict: Conflict | None, fault: Fault | None) -> tuple[Registration, Registration] | None:
