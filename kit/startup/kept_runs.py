@@ -23,7 +23,7 @@ from ..base.errors import IncidentError
 from ..base.progress import Hears
 from ..incident.model import Incident
 from ..trace.end_state import Answer, CheckResult
-from ..trace.saved import load, save, written
+from ..trace.saved import load, redact_once, save
 from ..trace.trace import TYPES, Trace
 from .installed_packages import packages_of
 from .migrations import Migrations
@@ -139,14 +139,22 @@ def _read(file: Path, space: Workspace) -> Ran | None:
 
 def _write(file: Path, ran: Ran) -> None:
     without = replace(ran, trace=replace(ran.trace, sources=dict.fromkeys(ran.trace.sources, "")))
-    if written(without, masked=True) != written(without, masked=False):
-        return
-    with suppress(IncidentError, OSError):  # a full disk costs the next one time, and nothing else
-        save(without, file)
+    with suppress(IncidentError, OSError, _Secret):  # a full disk costs the next one time, and nothing else
+        save(without, file, _as_it_is)
         kept = sorted(file.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-_MOST]:
             old.unlink(missing_ok=True)
             old.with_name(old.name.replace(".json.gz", ".lock")).unlink(missing_ok=True)
+
+
+class _Secret(Exception):
+    """A text that would be masked."""
+
+
+def _as_it_is(text: str) -> str:
+    if redact_once(text) != text:
+        raise _Secret
+    return text
 
 
 def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:
