@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .base.interrupt import interruptible, pool_of
 from .base.progress import Hears, silent
@@ -32,9 +32,10 @@ from .trace.trace import Trace
 from .triage.evidence import evidence_of
 from .triage.log_text import text_of
 from .triage.logs import read_log
-from .verify.propose import Lesson, Proposal, Proposals
-from .verify.propose import propose as propose_with
 from .verify.verification import Verification, verify
+
+if TYPE_CHECKING:
+    from .verify.propose import Lesson, Proposal, Proposals
 
 _STEPS = {"startup": Step, "prepare": Preparation}
 
@@ -49,7 +50,7 @@ class Investigation(NamedTuple):
     verification: Verification
     diagnosis: Diagnosis
     history: History | None
-    proposals: Proposals | None
+    proposals: "Proposals | None"
 
 
 @interruptible
@@ -96,7 +97,7 @@ def propose_where_none_cures(
     *,
     executor: Executor | None = None,
     progress: Hears = silent,
-) -> Proposals | None:
+) -> "Proposals | None":
     """Propose fixes where no fix of the incident file is verified; None where one is, or where nothing is to be fixed.
 
     :param verification: of the incident file's fixes; None if they were not tried: then a file with fixes gets no proposals
@@ -114,9 +115,11 @@ def propose(
     show_maskers: bool = False,
     executor: Executor | None = None,
     progress: Hears = silent,
-    verified: Callable[[Proposal], None] = lambda proposal: None,
-) -> Proposals:
+    verified: "Callable[[Proposal], None]" = lambda proposal: None,
+) -> "Proposals":
     """Write fixes and try each, as :func:`kit.verify.propose.propose`, and learn what the setup lacks behind the incident."""
+    from .verify.propose import propose as propose_with  # brings all that writes patches along
+
     with ExitStack() as ending:
         teach = _Teacher(incident, ending)
         shown = {"executor": executor, "progress": progress, "verified": verified, "show_maskers": show_maskers}
@@ -130,8 +133,10 @@ class _Teacher:
         self.incident, self.ending = incident, ending
         self.work: Search | None = None
 
-    def __call__(self, incident: Incident, trace: Trace) -> list[Lesson]:
+    def __call__(self, incident: Incident, trace: Trace) -> "list[Lesson]":
         """What a setup lacks by a run of it, the likeliest first; a lesson without an incident cannot be supplied."""
+        from .verify.propose import Lesson
+
         if self.work is None:
             self.work = self._read()
         work, setup = self.work, _setup(incident)
@@ -173,8 +178,10 @@ def _setup(incident: Incident) -> Setup:
     return Setup(start, tuple(app.path), dict(app.env), *database, prepare)
 
 
-def _lesson(work: Search, incident: Incident, before: Setup, after: Setup) -> Lesson | None:
+def _lesson(work: Search, incident: Incident, before: Setup, after: Setup) -> "Lesson | None":
     """A setup that was taught as a lesson; None where it starts the application otherwise."""
+    from .verify.propose import Lesson
+
     if (before.start, before.path) != (after.start, after.path):
         return None
     if ("upgrade", "head") in after.prepare:  # a step, since the incident may show in it

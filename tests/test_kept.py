@@ -209,6 +209,45 @@ def test_the_own_build_of_a_history_is_the_control_and_the_startup_of_the_diagno
     assert count() == 2
 
 
+SERVER = """import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        {asked}
+        self.send_response(200)
+        self.end_headers()
+if __name__ == "__main__":
+    {begins}
+    http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+SHOWN = "print('RuntimeError: the pool is closed', flush=True)"
+COUNTED_ON_ASKING = "self.path == '/pool' and exec(counting)"
+
+
+@pytest.mark.parametrize(
+    ("begins", "asked", "commands"),
+    [
+        ("raise RuntimeError('the pool is closed')", "pass", ("diagnose", "verify")),
+        ("pass", f"self.path == '/pool' and {SHOWN}", ("reproduce",)),
+        (SHOWN, COUNTED_ON_ASKING, ("reproduce",)),
+    ],
+    ids=["it failed and nothing was up", "an answer shows it", "the start shows it and nothing is asked"],
+)
+def test_a_build_is_not_started_a_second_time_to_be_asked(
+    begins, asked, commands, counted, write_incident, kit, tmp_path
+):
+    counting, count = counted
+    main = f"counting = {counting!r}\nexec(counting)\n" + SERVER.format(begins=begins, asked=asked)
+    file = write_incident(
+        {"service/__init__.py": "", "service/main.py": main},
+        startup=[{"serve": "python -m service.main {port}"}],
+        expect={"error": "the pool is closed"},
+        checks=[{"http": {"path": "/pool", "status": 200}}],
+    )
+    env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert [kit(command, file, env=env).code for command in commands] == [0, 1][: len(commands)]
+    assert count() == 1
+
+
 def test_the_command_line_says_the_same_of_a_kept_run(write_incident, duplicate, kit, tmp_path):
     file = write_incident(duplicate, checks=[{"mappers": True}])
     env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}

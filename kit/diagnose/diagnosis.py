@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..base.errors import IncidentError
@@ -14,6 +15,7 @@ from ..incident.revisions import Operation, Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup import kept_runs, run
+from ..startup.checks import Asker
 from ..startup.migrations import Migrations
 from ..trace.end_state import CheckResult
 from ..trace.expected import refusal_in, shows_incident
@@ -265,18 +267,24 @@ def reproduce(incident: Incident, *, progress: Hears = silent) -> Trace:
     if incident.expect.error is not None:
         shared = incident._kept_as is not None and kept_runs.keeps()
         for _ in range(TIMES):
-            trace = startup_of(incident, progress) if shared else run.reproduce(incident, judge=True, progress=progress)
-            if shows_incident(incident, trace):
-                return trace
-            if not may_race(trace):
+            trace = startup_of(incident, progress) if shared else _startup_with_requests(incident, progress)
+            shown = shows_incident(incident, trace)
+            if shown or not may_race(trace):
                 break
             progress("not reproduced, and several processes ran side by side: once more")
-        asked = look_when_asked(incident, progress)
+        asked = look_when_asked(incident, progress) if shared and not shown else None
         return asked.trace if asked else trace
     looked = look_until_shown(incident, progress)
     if shows_incident(incident, looked.trace) or incident.expect.check is not None:
         return looked.trace
     return signed(incident, looked, decide_mechanism(incident, looked, progress).fault).trace
+
+
+def _startup_with_requests(incident: Incident, progress: Hears) -> Trace:
+    """A startup in which the requests and commands of the checks are asked, where the start alone does not show the incident."""
+    asker = Asker(incident.model_copy(update={"checks": [it for it in incident.checks if it.http or it.command]}))
+    asks = {"while_up": asker, "unless": partial(shows_incident, incident)} if asker.asked_while_up else {}
+    return run.reproduce(incident, judge=True, progress=progress, **asks)
 
 
 KEPT_TYPES = (

@@ -97,7 +97,10 @@ def look_at(
         ran = kept_runs.once(
             lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
-            lambda: _run(incident, space, asker, fix, hold, progress, ended),
+            lambda: (
+                (hold is None and _of_failed_start(incident, space, asker, fix))
+                or _run(incident, space, asker, fix, hold, progress, ended)
+            ),
             lasting=lasts,
             progress=progress,
         )
@@ -177,6 +180,23 @@ def _run(
         created, stopped = build(incident, space, asker.config, "revisions")
     answers = tuple(asker.answers[number] for number, _ in asker.requests if number in asker.answers)
     return kept_runs.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
+
+
+def _of_failed_start(incident: Incident, space: Workspace, asker: Asker, fix: str | None) -> kept_runs.Ran | None:
+    """A kept run that was asked nothing, as it is with all that is asked here; None where that would be another.
+
+    Nothing was up when it had failed, so that no request reaches anything. What a command would find is not kept.
+    """
+    bare, mute = (Asker(incident, all=all_, config=asker.config) for all_ in (False, True))
+    asks = asker.served and asker.asked_while_up and not bare.asked_while_up
+    if not asks or not kept_runs.keeps() or any(check.command for _, check in asker.requests):
+        return None
+    key = _key_of(incident, space, bare, fix)
+    ran = kept_runs.kept(key, space) if key else None
+    if ran is None or any(step.kind == "serve" and step.ok for step in ran.trace.steps):
+        return None
+    mute(space, None)
+    return replace(ran, answers=tuple(mute.answers[number] for number, _ in asker.requests))
 
 
 def _key_of(incident: Incident, space: Workspace, asker: Asker, fix: str | None) -> str | None:

@@ -61,7 +61,7 @@ class Asker:
                 late = late or broke
             elif check.command is not None:
                 self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
-            elif check.migrations is not None and self.served:
+            elif check.migrations is not None and port is not None:
                 self._ask_alembic(number, check, space)
             elif check.routes:
                 named = check.routes if isinstance(check.routes, list) else ()

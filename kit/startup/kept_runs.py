@@ -157,6 +157,13 @@ def _as_it_is(text: str) -> str:
     return text
 
 
+def kept(key: str, space: Workspace) -> Ran | None:
+    """The kept run of this key, waited for where it is under way; None where there is none."""
+    folder = Path(os.environ[FOLDER]) / "startups"
+    with _turn(folder, key):
+        return _read(folder / f"{key}.json.gz", space)
+
+
 def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:
     """The hash of everything that what a startup shows depends on; None where that cannot be told.
 

@@ -63,6 +63,7 @@ def run_startup(
     go_on: bool = False,
     hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
+    unless: Callable[[Trace], bool] | None = None,
     progress: Hears = silent,
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there.
@@ -74,6 +75,7 @@ def run_startup(
         that) until another has come as far, or :data:`HELD` seconds
     :param while_up: called with the workspace and the served port (or None) after the last step, while
         what ``serve`` started is still up; also called when a step failed
+    :param unless: it is not called where nothing is up, nor where this is so of the trace until then
     """
     before = _prepare(incident, space, progress)
     wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
@@ -98,7 +100,9 @@ def run_startup(
             if outcome.why or not (outcome.ok or go_on):
                 break
         silent = [process for process in up if not answers_again(process)]
-        if while_up is not None:
+        if while_up is not None and not (
+            unless is not None and (not up or unless(_so_far(incident, space, ended, up)))
+        ):
             while_up(space, port)
     finally:
         served.pop(space.folder, None)
@@ -110,6 +114,12 @@ def run_startup(
             ended.append(outcome._replace(answering=space.asked.get(process.folder)))
     trace = read_trace(incident, space, sorted(ended, key=lambda outcome: outcome.steps[0][0]))
     return replace(trace, before=tuple(before))
+
+
+def _so_far(incident: Incident, space: Workspace, ended: list[Ended], up: list[Process]) -> Trace:
+    """What those that are up have left until now, too."""
+    serving = [Ended(process.steps, process.folder, True, None, None, process.port) for process in up]
+    return read_trace(incident, space, [*ended, *serving])
 
 
 def _prepare(incident: Incident, space: Workspace, progress: Hears) -> list[Creation]:
