@@ -108,13 +108,14 @@ def packages_of(python: str) -> str | None:
     return digest.hexdigest()
 
 
-def _parts(folder: str, seen: set[str]):
+def _parts(folder: str, seen: set[str], linked: bool = True):
     """A line for each file below a folder, links followed, each folder once.
 
+    :param linked: may it be a link, or not be there?
     :raises ValueError: there is more than can be told
     """
-    real = os.path.realpath(folder)
-    if real in seen or not os.path.isdir(real):
+    real = os.path.realpath(folder) if linked else folder
+    if real in seen or linked and not os.path.isdir(real):
         return
     seen.add(real)
     if len(seen) > _MOST:
@@ -123,7 +124,7 @@ def _parts(folder: str, seen: set[str]):
         if entry.is_dir():
             if entry.name not in ("__pycache__", ".git"):  # no package of its own; git rewrites the second
                 yield f"{folder}/{entry.name}/\0".encode("utf-8", "surrogateescape")
-                yield from _parts(entry.path, seen)
+                yield from _parts(entry.path, seen, entry.is_symlink())
             continue
         if entry.name.startswith("__editable__") and entry.name.endswith("_finder.py"):
             raise ValueError(entry.name)
