@@ -24,7 +24,7 @@ from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
 from kit.new.candidates import Start, step_of
 from kit.new.next_setups import lessons
-from kit.new.trial import Search, Setup, Trial, with_what_is_known
+from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, stable
 from kit.triage.frames import Placed
 from kit.triage.logs import read_log
@@ -938,6 +938,7 @@ def test_fields_of_settings_that_are_classes_are_read_by_the_name_that_a_delimit
     ("ran", "shown", "after"),
     [
         ("alembic upgrade head", "FAILED: Path doesn't exist: store/alembic.  Please", [("alembic -c conf/alembic.ini upgrade head", ".")]),
+        ("alembic upgrade head", "FAILED: Path doesn't exist: '/srv/store/alembic'.  Please", [("alembic upgrade head", "conf")]),
         ("alembic upgrade head", "FAILED: Multiple head revisions are present", [("alembic upgrade heads", "conf")]),
         ("alembic upgrade head", "KeyError: 'tenant'", [("alembic -x tenant=stand-in upgrade head", "conf")]),
     ],
@@ -945,6 +946,7 @@ def test_fields_of_settings_that_are_classes_are_read_by_the_name_that_a_delimit
 def test_what_alembic_was_given_where_it_ran_is_given_again(ran, shown, after, tmp_path):
     files = {
         "conf/alembic.ini": "[alembic]\nscript_location = store/alembic\n",
+        "conf/image.cfg": "[alembic]\nscript_location = /srv/store/alembic\n",
         "store/alembic/env.py": "from alembic import context\nx = context.get_x_argument(as_dictionary=True)\nx['tenant']\n",
     }
     project = Project(written(tmp_path, files))
@@ -954,6 +956,13 @@ def test_what_alembic_was_given_where_it_ran_is_given_again(ran, shown, after, t
     work = Search(project, Evidence(text="no such table", expected="no such table"), "python", tmp_path, print)
     setups = lessons(work, Trial(setup, None, 0, shown, seen, 1.0))
     assert [(other.start.steps[-1][1], other.start.workdir) for other in setups] == after
+
+
+@pytest.mark.parametrize(("workdir", "checks"), [(".", [{"migrations": "conf/alembic.ini"}]), ("conf", [])])
+def test_alembics_settings_are_asked_where_the_folder_of_the_start_has_them(workdir, checks, tmp_path):
+    project = Project(written(tmp_path, {"conf/alembic.ini": "[alembic]\nscript_location = .\n", "main.py": ""}))
+    start = Start((("command", "alembic -c conf/alembic.ini upgrade head"),), "", 0, workdir=workdir)
+    assert checks_of(project, Setup(start))[:-2] == checks
 
 
 def test_a_revision_that_no_file_has_is_in_the_database_even_where_only_the_application_upgrades_it(tmp_path):

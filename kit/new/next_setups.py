@@ -37,7 +37,7 @@ _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|duplicate key value|Duplicate entry")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied|Path doesn't exist): ['\"]([^'\"\n]+)['\"]|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -212,7 +212,7 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
         for server in _servers(work, setup.start.workdir)[:2]:
             because = "the check may see what the application's own start did"
             yield _started(setup, because, [*before, server, (kind, last)])
-    if _NO_CONFIG.search(text) and not _NO_CONFIG.search(log_text):
+    if _NO_CONFIG.search(text) and not _NO_CONFIG.search(log_text) and not _NOT_THERE.search(text):
         scripts = re.search(r"Path doesn't exist: '?([\w./-]+\w)", text)
         at = scripts and next((f for f in work.project.named("env.py") if f.endswith(f"{scripts[1]}/env.py")), "")
         for ini in work.project.alembic:
@@ -294,7 +294,7 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
 def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
     """Where a source names one of the application's files as it lies in the image, in the copy its own place stands there."""
     parts, project = name.strip("/").split("/"), work.project
-    tail = next((tail for n in range(len(parts)) if project.has(tail := "/".join(parts[n:]))), None)
+    tail = next((tail for n in range(len(parts)) if (project.root / (tail := "/".join(parts[n:]))).exists()), None)
     holders = [file for file in project.files if _SETTINGS.search(file) and name in project.text(file)][:3]
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
     lines = [f'sed -i "s#{name}#$PWD/{up}{tail}#g" {shlex.quote(up + holder)}' for holder in holders]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
@@ -145,11 +145,10 @@ def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None, tra
 def checks_of(project: Project, setup: Setup) -> list[dict]:
     """The checks that must hold after a fix, as far as the startup shows them."""
     named = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
-    inis = (Path(file) for file in project.alembic)
-    below = [named[1]] if named else [ini.name for ini in inis if ini.parent == Path(setup.start.workdir)]
-    asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
-    migrations = [{"migrations": below[0]}] if asked else []
-    return [*migrations, {"mappers": True}, {"clean_start": True}]
+    asked = any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
+    names = [named[1] if named else PurePosixPath(ini).name for ini in project.alembic if asked]
+    there = [name for name in names if project.has(str(PurePosixPath(setup.start.workdir, name)))]
+    return [*({"migrations": name} for name in there[:1]), {"mappers": True}, {"clean_start": True}]
 
 
 Lessons = Callable[[Search, Trial], list[Setup]]

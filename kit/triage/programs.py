@@ -24,7 +24,7 @@ _BANNERS = (
     (r"You can now view your Streamlit app|streamlit\.runtime|missing ScriptRunContext", "streamlit"),
     (r"=+ test session starts =+|=+ short test summary info|^(?:FAILED|ERROR) \S+\.py::", "pytest"),
     (r"Starting development server at|Watching for file changes with StatReloader", "django"),
-    (r"^FAILED: |\[alembic\.runtime\.migration\]|\[SQL: \s*(?:ALTER|CREATE|DROP) ", "alembic"),
+    (r"^FAILED: |\[alembic\.(?:runtime\.migration|env)\]|\[SQL: \s*(?:ALTER|CREATE|DROP) ", "alembic"),
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
 # What runs a command inside a container or on a platform.
