@@ -4,6 +4,7 @@ import ast
 import base64
 import subprocess
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from kit.incident.environment import (
     stand_ins,
     variables_of,
 )
+from kit.incident.interpreters import Interpreter
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
@@ -697,6 +699,31 @@ def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(why, ki
     ]
 
 
+def test_a_url_that_the_code_does_not_take_is_no_failure_of_its_own(kit, tmp_path, small):
+    main = "import os\nurl = os.environ['STORE_DATABASE_URL']\nif not url.startswith('cockroachdb://'):\n    raise ValueError('the database URL is no cockroachdb one')\n"
+    root = written(tmp_path / "app", {"main.py": main, "Procfile": "web: python main.py\n"})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and "cockroachdb" in said.json["tried"][0]["shows"], said.out
+
+
+def test_a_command_with_a_secret_that_nothing_deploys_is_not_tried(kit, tmp_path):
+    line = "DATABASE_URL=postgres://store:k1tt3n-pears@db/store python tools.py"
+    files = {"tools.py": "if __name__ == '__main__':\n    pass\n", "Makefile": f"run:\n\t{line}\n"}
+    assert str(read_only(kit, tmp_path, files).startup[0]) == "command: python tools.py"
+
+
+def test_what_an_environment_has_as_a_link_to_the_application_runs_from_the_copy(tmp_path):
+    root, packages = tmp_path / "app", "env/lib/python3.12/site-packages"
+    files = {
+        f"{packages}/_store.pth": f"{root}/src\n",
+        "env/pyvenv.cfg": "",
+        f"{packages}/other.pth": f"{tmp_path}/other\n",
+    }
+    files[f"{packages}/__editable___store_1_finder.py"] = f"MAPPING: dict[str, str] = {{'shelf': '{root}/lib/shelf'}}\n"
+    interpreter = Interpreter(written(tmp_path, files) / "env" / "bin" / "python", "as --python says")
+    assert interpreter.linked(root) == ["src", "lib"]
+
+
 def test_a_file_of_the_image_that_is_looked_for_below_the_package_is_named_by_its_whole_path(kit, tmp_path, small):
     """As Flask does with a settings file's name that is not absolute."""
     main = """
@@ -972,6 +999,18 @@ def test_a_revision_that_no_file_has_is_in_the_database_even_where_only_the_appl
     setups = lessons(work, Trial(setup, None, 0, "every step succeeded", Evidence(), 1.0))
     state = ("sql", "database-state.sql")
     assert [other.prepare for other in setups] == [(("upgrade", "head"), state), (state,)]
+
+
+def test_a_scheme_that_the_code_demands_of_its_url_is_given(tmp_path):
+    work = Search(Project(written(tmp_path, {"main.py": ""})), Evidence(), "python", tmp_path, print)
+    text = "Please use the 'postgres://…' format for the database URL."
+    seen = Evidence(error=f"ValueError: {text}", type="ValueError", text=text)
+    setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0), database_env="STORE_URL")
+    first, *_ = taught = lessons(work, lacking := Trial(setup, None, 0, text, seen, 1.0))
+    assert first.database == "postgresql" and first.env["STORE_URL"].startswith("postgres://{database_user}:")
+    assert with_what_is_known([replace(setup, run=2)], lacking, taught)[0].env == {}, (
+        "no URL of another database than its own"
+    )
 
 
 @pytest.mark.parametrize(
@@ -1397,14 +1436,20 @@ def test_what_a_deployment_runs_is_a_step_on_the_port_that_the_kit_gives(line, s
 
 
 @pytest.mark.parametrize(
-    ("error", "path"), [("ValueError: no", ["src"]), ("ModuleNotFoundError: No module named 'store'", [])], ids=["as installed", "not as the log has it"]
-)  # fmt: skip
-def test_a_program_of_its_own_has_its_package_on_the_path(error, path, kit, tmp_path):
+    ("script", "line", "error", "path"),
+    [
+        ("/venv/bin/stored", "sys.exit(main())", "ValueError: no", ["src"]),
+        ("/app/.venv/bin/stored", "from store.cli import main", "ValueError: no", ["src"]),
+        ("/venv/bin/stored", "from store.cli import main", "ModuleNotFoundError: No module named 'store'", []),
+    ],
+    ids=["as installed", "that cannot be imported", "not as the log has it"],
+)
+def test_a_program_of_its_own_has_its_package_on_the_path(script, line, error, path, kit, tmp_path):
     files = {f"src/{name}": text for name, text in store().items()}
     files["src/store/cli.py"] = "import os\nSSL_TRANSPORT = os.environ.get('SSL_TRANSPORT')\ndef main(): ...\n"
     files["pyproject.toml"] = '[project]\nname = "store"\n[project.scripts]\nstored = "store.cli:main"\n'
     files["Dockerfile"] = "FROM python\nCOPY . /app\nWORKDIR /app\nRUN pip install .\nCMD stored start --host=0.0.0.0\n"
-    log = f'Traceback (most recent call last):\n  File "/venv/bin/stored", line 8, in <module>\n    sys.exit(main())\n{error}\n'
+    log = f'Traceback (most recent call last):\n  File "{script}", line 8, in <module>\n    {line}\n{error}\n'
     incident = read_only(kit, tmp_path, files, log)
     assert list(incident.app.path) == path and incident.title.startswith("store.cli:main fails: ")
     assert str(incident.startup[0]).endswith("main()' start --host=0.0.0.0 --port {port}")

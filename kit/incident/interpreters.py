@@ -98,6 +98,14 @@ class Interpreter:
         about = (".dist-info", ".egg-info", ".pth")
         return frozenset(name.partition(".")[0] for name in names if not name.endswith(about))
 
+    def linked(self, root: Path) -> list[str]:
+        """The folders of an application from which it is installed as a link (``pip install -e``), relative to its root."""
+        files = [file for folder in self.folders for file in (*folder.glob("*.pth"), *folder.glob("__editable__*.py"))]
+        text = "\n".join(file.read_text("utf-8", "replace") for file in files)
+        below = f"{re.escape(str(root))}(?:/[^\n']*)?"
+        places = [*re.findall(f"^{below}$", text, re.M), *map(os.path.dirname, re.findall(f"'({below})'", text))]
+        return [os.path.relpath(place, root) for place in dict.fromkeys(places)]
+
     @cached_property
     def version(self) -> str | None:
         """Its version as major and minor number, by the folder of its packages."""

@@ -69,7 +69,7 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     starts = [_of_command(project, evidence, command) for command in commands]
     env = next((command.env for command in commands if command.env), {})
     for number, program in enumerate(evidence.programs):
-        starts += list(_of_program(project, evidence, program, _points(number), env))
+        starts += list(_of_program(project, evidence, program, max(60 - 12 * number, 20), env))
     starts += list(_of_objects(project, evidence, env)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
@@ -84,10 +84,6 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     return list(best.values())
 
 
-def _points(number: int) -> int:
-    return max(60 - 12 * number, 20)
-
-
 # -- deployments
 
 
@@ -100,7 +96,9 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
         places = [at for at, line in enumerate(inner) if _matches(project, program, line, command)]
         if places:
             # What the log ran is the last thing there, best of all: what comes after it never came.
-            points = _points(number) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
+            points = (
+                max(60 - 12 * number, 20) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
+            )
             if points > matched:
                 matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
     service = re.search(r"\(service (.+)\)$", command.at)

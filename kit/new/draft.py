@@ -86,23 +86,18 @@ class Draft:
         python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
         if self.interpreter.of_project or self.interpreter.python != Path(sys.executable):
             lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
-        if setup.env:
-            lines.append("  env:                                       # the environment starts empty")
-        for name, text in setup.env.items():
-            lines.append(_commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", "")))
+        lines += ["  env:                                       # the environment starts empty"] * bool(setup.env)
+        lines += [_commented(f"    {it}: {_value(text)}", known.get(f"env.{it}", "")) for it, text in setup.env.items()]
         secret = left_out(setup.start.env, self.work.variables, self.work.evidence.missing_variables)
         left = ((name, at) for name, at in secret.items() if name not in setup.env)
         return lines + [f"  # {name}: {_plain(at)} sets it to a secret, so it is left out" for name, at in left]
 
     def _database(self) -> list[str]:
-        setup, known = self.setup, self.setup.known
-        lines = [_commented(f"database: {setup.database}", known.get("database", "nothing names another one"))]
-        if setup.driver:
-            because = known.get("database_driver", self.work.evidence.database_at)
-            lines.append(_commented(f"database_driver: {setup.driver}", because))
-        if setup.database_env:
-            lines.append(_commented(f"database_env: {setup.database_env}", known.get("database_env", "")))
-        return lines
+        setup, at = self.setup, self.work.evidence.database_at
+        usual = {"database": "nothing names another one", "database_driver": at}
+        values = {"database": setup.database, "database_driver": setup.driver, "database_env": setup.database_env}
+        because = {key: setup.known.get(key, usual.get(key, "")) for key in values}
+        return [_commented(f"{key}: {value}", because[key]) for key, value in values.items() if value]
 
     def _source(self) -> list[str]:
         root = self.work.project.root.resolve()
@@ -125,9 +120,9 @@ class Draft:
     def _expect(self) -> list[str]:
         best, evidence = self.best, self.work.evidence
         error = (best.expected if best is not None and best.shows_incident else None) or evidence.expected
-        unknown = "  error: 'not known yet: which error does the incident show?'"
         # Of how it is started; left out, it would count as the incident.
         if not error and best is not None and not best.shows_incident and not best.healthy:
+            unknown = "  error: 'not known yet: which error does the incident show?'"
             return [_commented("expect:", "what the incident looks like is not known"), unknown]
         expect = expect_of(evidence, self.setup, error, best.trace if best is not None else None)
         if not expect:
@@ -143,14 +138,11 @@ class Draft:
 def _committed(top: Path, root: Path) -> str | None:
     """The commit that a folder is at, where all of it is in that commit; else None."""
 
-    def git(*words: str) -> str | None:
-        done = run_git(*words, folder=top)
-        return done.stdout.strip() if not done.returncode else None
-
     below = root.relative_to(top).as_posix()
-    if git("status", "--porcelain", "--ignored", "--", below) != "" or not git("ls-files", "--", below):
-        return None
-    return git("rev-parse", "HEAD")
+    asked = ("status", "--porcelain", "--ignored", "--", below), ("ls-files", "--", below), ("rev-parse", "HEAD")
+    changed, files, head = (run_git(*words, folder=top) for words in asked)
+    known = not (changed.returncode or changed.stdout.strip() or head.returncode) and files.stdout.strip()
+    return head.stdout.strip() if known else None
 
 
 def _plain(text: str) -> str:

@@ -26,7 +26,7 @@ from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
 from ..startup.installed_packages import DRIVERS
 from .candidates import Start, candidates_of, file_of, step_of
-from .next_setups import SCRATCH
+from .next_setups import SCRATCH, URL
 from .trial import Search, Setup
 
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
@@ -44,7 +44,6 @@ _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and wha
 }
 _SETTINGS_FILE = "incident-settings.py"
 _MOST_STARTS = 40  # more than are ever tried; a large application has hundreds of programs
-_URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
 def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[tuple[str, str]]) -> list[Setup]:
@@ -87,20 +86,19 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
 def _runnable(work: Search, start: Start, interpreter: Interpreter, scripts: dict[str, str]) -> Start:
     """A startup as it can be run here: programs as modules where the interpreter has no scripts beside it, no reloading.
 
-    A console script's package is on the path, as an installer has it. Several workers of a server that starts those anew for ever
-    only where the log counts them.
+    Several workers of a server that starts those anew for ever only where the log counts them.
     """
     steps, path = [], start.path
     for kind, text in start.steps:
         name, called = text.split(" ")[0], kind == "call" and text in scripts.values()
         module, _, function = (text if called else scripts.get(name, "")).partition(":")
-        if called or function and not interpreter.has_program(name):
+        installed, top = interpreter.has_program(name) and not called, module.partition(".")[0]
+        # Its package is on the path, as an installer has it; what is there already may be another state of it.
+        folders = work.project.importable.get(top, []) if top not in work.evidence.missing_modules else []
+        path += tuple(folders[:1]) if {*path, *[start.workdir] * (not installed)}.isdisjoint(folders) else ()
+        if function and not installed:
             # As an installer writes it: with these two modules there before the application's.
-            kind, top = "command" if called else kind, module.partition(".")[0]
-            folders = work.project.importable.get(top, [start.workdir])
-            there = top in {*interpreter.names, *work.evidence.missing_modules}
-            if not there and {start.workdir, *path}.isdisjoint(folders):
-                path = (*path, folders[0])
+            kind = "command" if called else kind
             text = f"python -c 'import re, sys; from {module} import {function}; {function}()'{'' if called else text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (work.evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
@@ -136,7 +134,7 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     scheme = re.search(r"Can't load plugin: sqlalchemy\.dialects:((?:postgres|pgsql)\w*)(?:\.(\w+))?", evidence.text)
     if scheme and urls:
         because = "the log's URL has this scheme"
-        url = _URL.format(scheme="+".join(filter(None, scheme.groups())))
+        url = URL.format(scheme="+".join(filter(None, scheme.groups())))
         env[urls[0].name], known["database"], known["database_env"] = (url, because), because, because
         database, database_env, driver = "postgresql", SCRATCH, None
     others = [(backend, *driver) for backend in ("mysql", "mssql", "oracle") for driver in DRIVERS[backend]]
@@ -153,7 +151,10 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         database_env = SCRATCH if urls else database_env
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
-    return Setup(start, start.path, values, database, driver, database_env, score=start.score, known=known)
+    linked = interpreter.linked(project.root) if not evidence.missing_modules else ()
+    links = [place for place in linked if place not in start.path]
+    known |= {"path": "installed as a link to this folder: what runs is the copy's"} if links else {}
+    return Setup(start, (*start.path, *links), values, database, driver, database_env, score=start.score, known=known)
 
 
 def _with_port(project: Project, setup: Setup) -> Setup:

@@ -20,6 +20,7 @@ from ..incident.environment import (
 )
 from .trial import Search, Setup, Trial
 
+URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
 _STATE = "database-state.sql"
 _VERSION = "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32)); DELETE FROM alembic_version; "
@@ -157,13 +158,17 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     caught = [str(swallowed.error) for swallowed in trial.trace.swallowed] if trial.trace is not None else []
     text = trial.seen.error or trial.broke or next(iter(caught), "")
     bare = bool(_NO_TABLE.search(text))
+    scheme, name = re.search(r"['\"](postgres\w*(?:\+\w+)?)://", text), setup.database_env or "DATABASE_URL"
+    if scheme and scheme[0] not in evidence.text and name != SCRATCH:
+        env, because = {**setup.env, name: URL.format(scheme=scheme[1])}, f"the code demands this scheme: {text[:80]}"
+        yield setup.changed("database", because, env=env, database="postgresql", driver=None, database_env=SCRATCH)
     other = setup.database == "sqlite" and evidence.database != "sqlite" and not trial.level
     if other and not bare and _OF_SQLITE.search(text):
         driver = "asyncpg" if setup.driver == "aiosqlite" else None
         because = f"the code does not run on SQLite: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
-    migrated = any("upgrade" in line for _, line in setup.start.steps)
-    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not _state_of(setup) and not migrated:
+    migrated, in_state = "upgrade" in str(setup.start), any(kind != "command" for kind, _ in setup.prepare)
+    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not in_state and not migrated:
         yield setup.changed("prepare", "the log's database had tables", prepare=(*setup.prepare, ("upgrade", "head")))
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
@@ -173,11 +178,6 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
                 because = f"read at {variable.at}; a trial tried to reach another database"
                 yield setup.changed("database_env", because, database_env=variable.name)
         yield from _literals(work, setup)
-
-
-def _state_of(setup: Setup) -> tuple[tuple[str, str], ...]:
-    """A setup's preparations that bring the database into a state."""
-    return tuple(step for step in setup.prepare if step[0] != "command")
 
 
 def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
@@ -251,9 +251,9 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
                 yield setup.changed("env.FLASK_APP", f"{object_.file}:{object_.line}", env=env, start=start)
     old = re.match(r"flask --app (\S+) (.*)", setup.start.steps[-1][1])
     if old and "No such option: --app" in f"{trial.seen.error} {trial.shows}":
+        steps = [*setup.start.steps[:-1], (setup.start.steps[-1][0], f"flask {old[2]}")]
         env = {**setup.env, "FLASK_APP": old[1].strip("'\"")}
-        start = replace(setup.start, steps=(*setup.start.steps[:-1], (setup.start.steps[-1][0], f"flask {old[2]}")))
-        yield setup.changed("env.FLASK_APP", "this version of Flask has no --app", env=env, start=start)
+        yield replace(_started(setup, "this version of Flask has no --app", steps), env=env)
     lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
     if lost and "No such file" not in log_error:
         name = lost[1] or lost[2]
@@ -318,7 +318,11 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     if made and steps.count(steps[0]) < 2:
         twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
         yield _started(setup, "what is there already may be of the start before", twice)
-    if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
+    if (
+        any(kind != "command" for kind, _ in setup.prepare)
+        or trial.level >= 2
+        or not any("upgrade" in text or kind == "serve" for kind, text in steps)
+    ):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:

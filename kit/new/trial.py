@@ -64,10 +64,9 @@ class Setup:
         """The keys of an incident file that it stands for, but for title, root and what is expected."""
         app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
         content = {"app": app | ({"env": self.env} if self.env else {}), "database": self.database}
-        content |= {"database_driver": self.driver} if self.driver else {}
-        content |= {"database_env": self.database_env} if self.database_env else {}
-        if self.prepare:
-            content["prepare"] = [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]
+        steps = [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]
+        others = {"database_driver": self.driver, "database_env": self.database_env, "prepare": steps}
+        content |= {key: value for key, value in others.items() if value}
         return {**content, "startup": [{kind: text} for kind, text in self.start.steps]}
 
 
@@ -220,7 +219,8 @@ def _of_its_entry(work: Search, trial: Trial) -> bool:
 
 def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
     """What waits, with the variables that a trial was taught: one that a start lacks, the others lack too."""
-    learnt = {name: text for name, text in taught[0].env.items() if name not in trial.setup.env} if taught else {}
+    alike = [setup for setup in taught[:1] if setup.database == trial.setup.database]
+    learnt = {name: text for setup in alike for name, text in setup.env.items() if name not in trial.setup.env}
     known = {f"env.{name}": taught[0].known.get(f"env.{name}", "another start needed it") for name in learnt}
     return [replace(setup, env={**learnt, **setup.env}, known={**known, **setup.known}) for setup in waiting]
 
@@ -293,7 +293,7 @@ def _level(work: Search, setup: Setup, incident: Incident, trace: Trace, seen: E
     if evidence.expected is None:
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
-        chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
+        chosen = seen.type.endswith("NoSuchModuleError") or _OF_THE_URL.search(seen.text)  # both are the kit's
         lacks = seen.missing_modules or seen.missing_variables or refused_settings(work.project, seen.text)
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
         of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
@@ -332,6 +332,7 @@ _OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a servic
     "ConnectionResetError", "EOFError", "FileNotFoundError", "InterfaceError", "IsADirectoryError", "NoSuchOption", "NotADirectoryError", "OSError",
     "PackageNotFoundError", "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
 }  # fmt: skip
+_OF_THE_URL = re.compile(r"\b(?:postgres\w*|mysql|mariadb|sqlite)(?:\+\w+)?://|\bdatabase[ _]ur[il]\b", re.I)
 _SETTINGS_FILE = re.compile(r"\w[\w-]*\.(?:ini|toml|ya?ml|json|cfg|conf)\b")
 _INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")
 

@@ -77,6 +77,8 @@ def new(
         asked = interpreter.other_than_asked(project)
         work = Search(project, evidence, str(interpreter.python), scratch, progress, interpreter.names, asked)
         setups = first_setups(work, interpreter, steps)
+        # What cannot be written down is no startup to try, but for the deployment's own.
+        setups = [setup for setup in setups if not setup.start.tier or not shows_secret(str(setup.start))] or setups
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
         setup = best.setup if best is not None else setups[0]

@@ -100,7 +100,8 @@ def is_console_script(frame: LogFrame) -> bool:
         parts = parts[:-1]
     text = frame.text or "sys.exit("
     named = len(parts) > 1 and parts[-2].lower() in ("bin", "scripts") and not parts[-1].endswith((".py", ".sh"))
-    return named and frame.function in (None, "<module>") and bool(re.match(r"(raise )?(sys\.exit|SystemExit)\(", text))
+    calls = re.match(r"(raise )?(sys\.exit|SystemExit)\(|from [\w.]+ import \w+$", text)
+    return named and frame.function in (None, "<module>") and calls is not None
 
 
 def names_in(frames: Iterable[LogFrame]) -> set[str]:
@@ -160,7 +161,7 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
             if not under and near and _common(parts, near[0]) > 1:
                 others = tuple("/".join(path) for path in near)
         path = shown_from + rest if rest else tuple(others[0].split("/")) if others else None
-        file = _from(path, home) if path else frame.file
+        file = "/".join(path[len(home) * (path[: len(home)] == home) :]) if path else frame.file
         below = "/".join(rest) if rest else None
         placed.append(Placed(file, frame.line, frame.function, frame.text, frame.file, below, others))
     return Placement(tuple(dict.fromkeys(placed)), tuple("/".join(start) for start in ordered), libraries)
@@ -169,10 +170,6 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
 def _common(first: Sequence[str], other: Sequence[str]) -> int:
     ends = zip(reversed(first), reversed(other), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
-
-
-def _from(path: tuple[str, ...], home: tuple[str, ...]) -> str:
-    return "/".join(path[len(home) :] if path[: len(home)] == home else path)
 
 
 def _even(line: str) -> str:

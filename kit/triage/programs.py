@@ -117,7 +117,7 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
             program = _of_library(library["rest"], frames[number:], because)
             if program is not None:
                 return program
-        elif is_console_script(frame):
+        elif is_console_script(frame) and not project.has("/".join(file.split("/")[-2:])):
             name = file.rpartition("/")[2]
             if name not in ("alembic", "flask", "gunicorn", "uvicorn", "celery", "pytest", "streamlit", "hypercorn"):
                 words = _migrating(frames)
