@@ -743,17 +743,19 @@ def test_a_file_of_the_image_that_is_looked_for_below_the_package_is_named_by_it
     )
 
 
-def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
-    """Flask-Migrate ends a process without a word where ``env.py`` has silenced its logger."""
+@pytest.mark.parametrize(("code", "expected"), [(1, "exited with code 1"), (3, None), (4, None)])
+def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(code, expected, tmp_path):
+    """Flask-Migrate ends a process without a word where ``env.py`` has silenced its logger. Gunicorn's own codes are of any failure."""
     log = (
         "[2026-11-29 07:56:26 +0000] [32441] [INFO] Booting worker with pid: 32441\n"
         "/srv/store/run.py:3: UserWarning: Running a server without changing the key is a risk.\n  warnings.warn(\n"
         "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
-        "[2026-11-29 07:56:31 +0000] [32428] [ERROR] Worker (pid:32441) exited with code 1.\n"
+        f"[2026-11-29 07:56:31 +0000] [32428] [ERROR] Worker (pid:32441) exited with code {code}.\n"
     )
     project = Project(written(tmp_path, {"run.py": ""}))
     evidence = evidence_of(read_log(log), log, project)
-    assert (evidence.expected, evidence.at, evidence.frames) == ("exited with code 1", "line 5 of the log", ())
+    at = "line 5 of the log" if expected else ""
+    assert (evidence.expected, evidence.at, evidence.frames) == (expected, at, ())
 
 
 def test_a_command_that_a_script_puts_together_first_is_what_it_starts(tmp_path):
@@ -1055,6 +1057,8 @@ def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not
         if os.getenv("STORE_TOKEN_FILE"):
             token = os.environ["STORE_TOKEN_FILE"]
         zone = os.environ["STORE_ZONE"]
+        places = Config()
+        place = places.ROOMS.get("shelf")
     """
     found = variables_of(Project(written(tmp_path, {"settings.py": text})))
     assert {one.name: one.required for one in found} == {

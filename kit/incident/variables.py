@@ -86,7 +86,7 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
             target = targets.get(id(node))
             if callee in _ENVIRON:
                 yield Reading(name, file, node.lineno, False, target=target, default=text or otherwise.get(target))
-            elif callee.partition(".")[0] in readers:
+            elif callee.partition(".")[0] in readers and callee.count(".") < 2:
                 kind = ast.unparse(keywords["cast"]) if "cast" in keywords else callee.partition(".")[2]
                 yield Reading(name, file, node.lineno, default is None, kind, target=target, default=text)
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):

@@ -35,7 +35,7 @@ _ONE_LINE = (
 _NO_CAUSE = re.compile(
     r"Application startup failed|(?:Worker|App) failed to|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
 )
-_ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code [1-9]\d*)")
+_ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code (?P<code>[1-9]\d*))")  # 3, 4: it did not load
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
     (r"psycopg2\b|\bPostgresqlImpl\b|(?:dialects|ddl)[/\\]postgresql", "postgresql", None),
@@ -222,7 +222,7 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
                     continue  # it is nobody's here, or it went on after that, and ended of what it does not say
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
-    if ended:
+    if ended and ended["code"] not in ("3", "4"):
         return "", ended["text"], f"line {text.count(chr(10), 0, ended.start()) + 1} of the log"
     return None
 
