@@ -607,6 +607,43 @@ def test_a_module_that_env_does_not_import_is_decided_by_a_comparison_also_where
     assert fault.experiment.compares and fault.experiment.says == kept.experiment.says
 
 
+@pytest.mark.slow
+def test_a_task_that_no_worker_imported_is_decided_by_its_module_imported_there(write_incident):
+    files = {
+        "service/__init__.py": "",
+        "service/jobs.py": "from celery import Celery\napp = Celery('service')\n",
+        "service/work.py": "from service.jobs import app\n@app.task\ndef count(): ...\n",
+        "service/main.py": "import sqlalchemy\nfrom service.jobs import app\napp.tasks['service.work.count']\n",
+    }
+    diagnosis = diagnose(load(write_incident(files, app={"python": python("2.0")}, expect={})))
+    assert diagnosis.finding.mechanism == "class-not-imported"
+    assert [str(place) for place in diagnosis.sites] == ["service/work.py:3"]
+    assert (diagnosis.experiment.outcome, diagnosis.experiment.says) == ("confirmed", "the worker imports service.work")
+
+
+JOINS = {  # the classes' own lines, and by which keys the mappers configure
+    "several foreign keys": (KEY + '\norders = relationship("Order")', OWNER + '\nbuyer = Column(ForeignKey("users.id"))', 1),
+    "an association table without any": (
+        KEY + '\norders = relationship("Order", secondary=Table("both", Base.metadata, Column("user", Integer), Column("order", Integer)))',
+        "pass",
+        2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", JOINS)
+def test_a_join_that_is_not_one_is_decided_by_the_keys_that_there_should_be(write_incident, shown):
+    user, order, count = JOINS[shown]
+    files = {
+        "service/__init__.py": "",
+        "service/models.py": models(user=user, order=order, more="\nfrom sqlalchemy import Table"),
+    }
+    files["service/main.py"] = "from service.models import User\nUser()\n"
+    outcome = diagnose(load(write_incident(files, expect={}))).experiment
+    assert outcome.outcome == "confirmed" and outcome.seen.count("a foreign key from ") == count, outcome
+
+
 def test_a_module_that_nothing_imported_is_named_from_the_folder_that_the_others_are_imported_from():
     """Where ``alembic.ini`` puts its own folder on the path, the incident file need not."""
     incident, kept = judged("model-module-not-imported-by-env")

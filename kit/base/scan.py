@@ -76,9 +76,7 @@ def kinds_in(text: str) -> list[str]:
 
 def kinds_shown(markup: str, text: str) -> list[str]:
     """The kinds of secrets in what a notebook's cell displays, as HTML and as plain text; none asked where :data:`WHOLE` is set."""
-    if WHOLE in os.environ:
-        return []
-    return list(dict.fromkeys([*kinds_in(html.unescape(markup)), *kinds_in(text)]))
+    return [] if WHOLE in os.environ else list(dict.fromkeys([*kinds_in(html.unescape(markup)), *kinds_in(text)]))
 
 
 def _known_in(text: str) -> Iterator[str]:

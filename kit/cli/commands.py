@@ -176,9 +176,8 @@ def history(options) -> int:
         searched = history_of(incident, **where, progress=say)
     lines = [f"{view(searched).text}\n" for view in (came_and_went, judged, claimed)]
     give(options, history_report(incident, searched), lines)
-    if searched.introduced or searched.fixed:
-        return 0
-    return 4 if searched.reproduced or searched.untestable_only else 3
+    none_is_told = 4 if searched.reproduced or searched.untestable_only else 3
+    return 0 if searched.introduced or searched.fixed else none_is_told
 
 
 def postmortem(options) -> int:

@@ -114,10 +114,9 @@ def _right_scheme(scheme: str, there: Installed) -> str | None:
     backend = _RIGHT.get(backend, backend)
     known = {*there.dialects, *DRIVERS}
     if backend not in known:
-        near = difflib.get_close_matches(backend, sorted(known), 1, 0.7)
-        if not near:
+        backend = next(iter(difflib.get_close_matches(backend, sorted(known), 1, 0.7)), "")
+        if not backend:
             return None
-        backend = near[0]
     if not driver:
         return backend if backend != scheme else None
     drivers = [name for name, _, _ in DRIVERS.get(backend, ())]

@@ -46,7 +46,7 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
         "class-not-imported": f"both classes are there, {tables}" if child else f"{class_} is there, at {parent.site}",
         "ambiguous-class-name-in-registry": f"one class is meant by {target}",
     }
-    run = _with_key(case, parent, child) if child is not None and not several and secondary is None else None
+    run = _with_key(case, parent, child, secondary and secondary[1]) if child is not None else None
     more = {"sites": tuple(sites), "against": against, "error": error, "experiment": run}
     return Fault("no-join-condition", because, parent.table, **more)
 
@@ -99,40 +99,49 @@ one, other = [getattr(importlib.import_module(module), name).__table__ for modul
 def missing(child, parent):
     key = list(parent.primary_key.columns)
     for column in child.columns if len(key) == 1 else ():
-        alike = column.type._type_affinity is key[0].type._type_affinity
-        if alike and not column.primary_key and not column.foreign_keys:
+        free = not column.foreign_keys and (not column.primary_key or len(child.primary_key.columns) > 1)
+        if free and column.type._type_affinity is key[0].type._type_affinity:
             yield child, column, key[0]
-found = list(missing(other, one)) + list(missing(one, other))
-meant = [each for each in found if each[2].table.name.rstrip("s") in each[1].name]
-if not (meant or found):
-    key = list(one.primary_key.columns)[0]
-    column = sa.Column("incident_key", key.type)
-    other.append_column(column)
-    found = [(other, column, key)]
-child, column, key = (meant or found)[0]
-child.append_constraint(sa.ForeignKeyConstraint([column.name], [key]))
-print("a foreign key from %s to %s" % (column, key))
+def link(one, other):
+    found = list(missing(other, one)) + list(missing(one, other))
+    meant = [each for each in found if each[2].table.name.rstrip("s") in each[1].name]
+    if not (meant or found):
+        key = list(one.primary_key.columns)[0]
+        column = sa.Column("incident_key", key.type)
+        other.append_column(column)
+        found = [(other, column, key)]
+    child, column, key = (meant or found)[0]
+    child.append_constraint(sa.ForeignKeyConstraint([column.name], [key]))
+    print("a foreign key from %s to %s" % (column, key))
+through = one.metadata.tables.get({through!r})
+for tables in [(one, other)] if through is None else [(one, through), (other, through)]:
+    keys = sorted({{key for it in tables for key in it.foreign_keys if key.column.table in tables}}, key=lambda key: str(key.parent))
+    for key in keys[1:]:
+        key.parent.foreign_keys.discard(key)
+        key.parent.table.foreign_keys.discard(key)
+        key.parent.table.constraints.discard(key.constraint)
+        print("a foreign key from %s to %s alone" % (keys[0].parent, keys[0].column))
+    keys or link(*tables)
 configure_mappers()
 """
 
 
-def _with_key(case: Case, parent: Registration, child: Registration) -> Experiment | None:
-    """``configure_mappers()`` right after the import, with a foreign key between the two tables."""
+def _with_key(case: Case, parent: Registration, child: Registration, through: str | None) -> Experiment | None:
+    """``configure_mappers()`` right after the import, with one foreign key between the tables, or to each from the one between."""
     classes = [(registration.frame.module, registration.class_) for registration in (parent, child)]
-    plain = all(module and module != "__main__" and name and "." not in name for module, name in classes)
-    if not plain:
+    if not all(module and module != "__main__" and name and "." not in name for module, name in classes):
         return None
     others = sorted({definition.frame.module or "" for definition in case.definitions} - {"__main__"})
     steps = [Step.model_validate({"import": module}) for module in others if re.fullmatch(r"\w+(\.\w+)*", module)]
-    code = Step.model_validate({"code": _KEY.format(classes=classes)})
+    code = Step.model_validate({"code": _KEY.format(classes=classes, through=through)})
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
-        lines = (line for text in texts_of(trace) for line in text.splitlines())
-        key = next((line for line in lines if line.startswith("a foreign key from ")), "a foreign key")
+        lines = dict.fromkeys(line for text in texts_of(trace) for line in text.splitlines())
+        keys = " and ".join(line for line in lines if line.startswith("a foreign key from ")) or "a foreign key"
         wrong = failure(trace)
-        return (None, f"with {key}: {wrong}") if wrong else (True, f"with {key} the mappers configure")
+        return (None, f"with {keys}: {wrong}") if wrong else (True, f"with {keys} the mappers configure")
 
-    says = "configure_mappers() right after the import, with a foreign key between the two tables"
+    says = f"configure_mappers() right after the import, with a foreign key between {'the two' if through is None else 'the three'} tables"
     return Experiment(says, with_steps(case.incident, [*steps, code]), judge)
 
 

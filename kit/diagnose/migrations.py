@@ -221,9 +221,7 @@ def _unknown_id(error: Error) -> str | None:
         if match:
             return match[1] or match[2]
     ended_in_alembic = bool(error.frames) and error.frames[-1].file.startswith("alembic/script/")
-    if error.type == "KeyError" and ended_in_alembic:
-        return error.text.strip("'\"")
-    return None
+    return error.text.strip("'\"") if error.type == "KeyError" and ended_in_alembic else None
 
 
 def _existing(error: Error) -> tuple[str, str] | None:

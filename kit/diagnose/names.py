@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..incident.source import Named
+from ..incident.steps import Step
 from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Registration
-from .experiments import error_texts, first_line, gone, object_of, said_by, with_line_before, with_replaced
+from .experiments import error_texts, first_line, gone, object_of, said_by, with_line_before, with_replaced, with_steps
 from .unseen_tables import MISSED, handed_to_alembic, key_across_metadata, made_at, same_table
 from .values import Case, Experiment, Fault, Place, of_failures
 
@@ -57,12 +58,8 @@ def class_not_imported(case: Case, error: Error) -> Fault | None:
 def _not_imported(case: Case, asked: Asked, definition: Named, error: Error) -> Fault:
     line = _line_of(case, asked)
     module = case.module_of(definition.file)
-    importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
-    who = (
-        f"only {', '.join(importers[:4])} import it, and none of those ran here" if importers else "nothing imports it"
-    )
     others = sorted({i.step for i in case.trace.imports if i.module == module and i.application})
-    who += f" (it is imported in {', '.join(others)})" if others else ""
+    who = _imported_by(case, module) + (f" (it is imported in {', '.join(others)})" if others else "")
     when = "when the mappers were configured" if asked.role == "relationship" else "when the foreign key was looked up"
     because = (
         f"the {asked.role} at {asked.file}:{line} names {asked.name}, which {definition.file}:{definition.line} defines; {who}",
@@ -296,13 +293,10 @@ def _created_without(case: Case, definition: Registration, created: Creation, er
         "table-on-metadata-alembic-does-not-migrate": "the table is on the metadata that is created, but was added too late",
         "model-module-not-imported-by-env": f"the tables are made by {maker}, and not by Alembic",
     }
-    text, experiment = case.sources.get(maker.file), None
-    edited = with_line_before(text, maker.line, f"import {module}") if text is not None and module else None
-    if edited is not None:
-        words = next(m[0] for text in error_texts(error) if (m := MISSED.search(text)))
-        says = f"{module} imported before {maker} creates the tables"
-        experiment = Experiment(says, case.incident, gone(words), {maker.file: edited})
-    more = {"sites": sites, "against": against, "error": error, "experiment": experiment}
+    edited = with_line_before(case.sources.get(maker.file, ""), maker.line, f"import {module}") if module else None
+    says, judge = f"{module} imported before {maker} creates the tables", gone(said_by(error, MISSED)[0])
+    run = Experiment(says, case.incident, judge, {maker.file: edited}) if edited is not None else None
+    more = {"sites": sites, "against": against, "error": error, "experiment": run}
     return Fault("class-not-imported", because, definition.table, **more)
 
 
@@ -317,18 +311,29 @@ def task_not_imported(case: Case) -> Fault | None:
         if task is None or any(i.file == task.file and i.error is None for i in case.trace.imports if i.application):
             continue
         module = case.module_of(task.file)
-        importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
-        who = f"only {', '.join(importers[:4])} import it" if importers else "nothing imports it"
+        unseen = f"whose module the worker did not execute; {_imported_by(case, module)}"
         because = (
-            f"the task {name} is {task.class_} at {task.file}:{task.line}, whose module the worker did not execute; {who}",
+            f"the task {name} is {task.class_} at {task.file}:{task.line}, {unseen}",
             f"seen as: {first_line(match[0])}",
         )
         sites = (Place("task", task.file, task.line, task.class_, module),)
-        return Fault("class-not-imported", because, sites=sites, error=error or Error("", match[0]))
+        run = _by_the_worker(case, module, match[0])
+        return Fault("class-not-imported", because, sites=sites, error=error or Error("", match[0]), experiment=run)
     return None
 
 
-MECHANISMS = [
-    *of_failures(class_not_imported, name_on_another_metadata, created_before_import, of="errors"),
-    task_not_imported,
-]
+def _by_the_worker(case: Case, module: str, words: str) -> Experiment:
+    """The run in which the worker imports a module: because it is told to, or before all else."""
+    told = [re.sub(r"(\bcelery\b.*\bworker\b)", rf"\1 --include {module}", step.text) for step in case.incident.startup]
+    steps = [step.model_copy(update={"text": text}) for step, text in zip(case.incident.startup, told, strict=True)]
+    first = [] if steps != case.incident.startup else [Step.model_validate({"import": module})]
+    return Experiment(f"the worker imports {module}", with_steps(case.incident, [*first, *steps]), gone(words))
+
+
+def _imported_by(case: Case, module: str) -> str:
+    importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
+    return f"only {', '.join(importers[:4])} import it, and none of those ran" if importers else "nothing imports it"
+
+
+MECHANISMS = of_failures(class_not_imported, name_on_another_metadata, created_before_import, of="errors")
+MECHANISMS += [task_not_imported]

@@ -104,9 +104,7 @@ def _user(error: Error, site: Frame, library: str) -> str:
     """The line that uses what is gone, which may be another library's, with the application's line that led there."""
     package = library.replace("-", "_").lower()
     others = [frame for frame in error.frames if not frame.file.lower().startswith((f"{package}/", f"{package}.py"))]
-    if not others or others[-1].application:
-        return str(site)
-    return f"{others[-1]}, to which {site} leads,"
+    return str(site) if not others or others[-1].application else f"{others[-1]}, to which {site} leads,"
 
 
 MECHANISMS = of_failures(api_removed_in_installed_version)

@@ -101,9 +101,7 @@ def _from_environ(error: Error) -> str | None:
     """The name that ``os.environ[…]`` was asked for, where that is what failed."""
     last = next((frame for frame in reversed(error.frames)), None)
     in_os = last is not None and re.search(r"(^|/)(os\.py|<frozen os>)$|^<frozen os>$", last.file) is not None
-    if in_os and error.type.rpartition(".")[2] == "KeyError":
-        return error.text.strip("'\"")
-    return None
+    return error.text.strip("'\"") if in_os and error.type.rpartition(".")[2] == "KeyError" else None
 
 
 def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Reading]) -> list[Reading]:
@@ -201,8 +199,8 @@ def _fault(case: Case, caller: Silenced, record: Record, error: Error | None) ->
     sites = [Place.of("disables", caller.site), Place.of("lost record", record.site)]
     raised = innermost(record.error) if record.error is not None else None
     sites += [Place.of("hidden error", raised)] if raised is not None else []
-    experiment = _with_loggers(case, caller, error)
-    return Fault("loggers-disabled", because, sites=tuple(sites), error=error, experiment=experiment)
+    more = {"sites": tuple(sites), "error": error, "experiment": _with_loggers(case, caller, error)}
+    return Fault("loggers-disabled", because, **more)
 
 
 def _with_loggers(case: Case, silenced: Silenced, error: Error | None) -> Experiment | None:

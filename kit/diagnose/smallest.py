@@ -117,9 +117,8 @@ class _Tries:
         known = self._known(steps, variables)
         if known is None:
             self.budget.spent += 1
-            steps_text = f"{len(steps)} step{'s' * (len(steps) != 1)}"
-            at_most = f"(at most {self.budget.runs} runs)"
-            self.progress(f"smallest reproduction: run {self.budget.spent}, {steps_text} {at_most}")
+            steps_text = f"{len(steps)} step{'s' * (len(steps) != 1)} (at most {self.budget.runs} runs)"
+            self.progress(f"smallest reproduction: run {self.budget.spent}, {steps_text}")
             self._remember([steps], variables)
         return bool(self._known(steps, variables))
 

@@ -99,9 +99,8 @@ def _not_imported(
     run = runs.with_imports(case, modules, names)
     handed = "the modules that env.py imports put their tables on the metadata that it hands over"
     more = {"sites": tuple(sites), "against": {_OTHER_METADATA: handed}, "error": error, "experiment": run}
-    first = tables[0].site if tables else None
     because = (*sentences, *(_symptom(case, tables[0]) if tables else ()))
-    return Fault(NOT_IMPORTED, because, names[0], first, **more)
+    return Fault(NOT_IMPORTED, because, names[0], tables[0].site if tables else None, **more)
 
 
 def _dropped(case: Case) -> dict[str, Error]:

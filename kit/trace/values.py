@@ -159,9 +159,7 @@ class Registration:
     @property
     def through(self) -> str:
         """How the site's file was reached, for after the site: "" where it was by its own path."""
-        if self.link is None:
-            return ""
-        return f" (reached as {self.frame}; {self.link} is a link)"
+        return "" if self.link is None else f" (reached as {self.frame}; {self.link} is a link)"
 
 
 @dataclass(frozen=True)
