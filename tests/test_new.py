@@ -1209,6 +1209,18 @@ def test_without_a_log_what_is_deployed_answers_and_not_what_else_can_be_run(kit
     assert load(tmp_path / "x").title == "store.main under uvicorn starts; what goes wrong is not known yet"
 
 
+def test_a_start_in_which_nothing_of_the_application_ran_has_not_come_up(kit, tmp_path, small):
+    """As of an entry point that does nothing without an argument."""
+    files = {
+        "main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n",
+        "entry.sh": '#!/bin/sh\nset -e\npython --version\nexec "$@"\n',
+        "Dockerfile": 'FROM python:3.12\nCOPY . /app\nWORKDIR /app\nENTRYPOINT ["/app/entry.sh"]\n',
+    }
+    said = kit("new", tmp_path / "x", "--app", written(tmp_path / "app", files), "--python", small, "--json")
+    assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out + said.err
+    assert str(load(tmp_path / "x").startup[0]) == "serve: uvicorn main:app --port {port}"
+
+
 OF_HOW_IT_IS_STARTED = {
     "a settings class refuses what it is given": {
         "main.py": """

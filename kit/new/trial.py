@@ -90,9 +90,9 @@ class Trial:
 
     @property
     def up(self) -> bool:
-        """Did every step succeed, and the server answer?"""
-        served = self.setup.start.steps[-1][0] == "serve" or self.setup.start.tier == 0
-        return self.healthy and served and self.level == 0
+        """Did every step succeed, and the server answer, or something of the application run?"""
+        deployed = self.setup.start.tier == 0 and self.trace and any(it.application for it in self.trace.imports)
+        return self.healthy and self.level == 0 and bool(self.setup.start.serves or deployed)
 
     @property
     def healthy(self) -> bool:
