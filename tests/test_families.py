@@ -143,6 +143,14 @@ FAULTS = {
         "api-removed-in-installed-version",
         ["service/main.py:2"],
     ),
+    "plain text that begins in its second line": (
+        {
+            "main.py": "import sqlalchemy\nengine = sqlalchemy.create_engine('sqlite://')\n"
+            "engine.connect().execute('\\n    SELECT 1')\n"
+        },
+        "api-removed-in-installed-version",
+        ["service/main.py:3"],
+    ),
     "a failure that quotes what a disabled logger lost": (
         {
             "main.py": "import io\nimport logging\nimport logging.config\nlog = logging.getLogger('service')\nseen = io.StringIO()\n"

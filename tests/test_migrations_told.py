@@ -51,6 +51,7 @@ def service(models: dict[str, str], revisions: dict[str, str], imports: str, tar
 
 
 UPGRADE = [{"command": "alembic upgrade head"}]
+OF_THE_IMAGE = {"command": "sed -i 's#/srv/orders#.#' alembic.ini"}
 STOPS = {
     "a1": revision("a1", None, table("orders")),
     "b2": revision("b2", "a1", "op.execute('insert into nowhere values (1)')"),
@@ -241,8 +242,9 @@ def test_heads_that_no_merge_revision_brings_together_are_several_heads_all_the_
     )
     files["alembic.ini"] = INI + "sqlalchemy.url = postgresql://db/orders\n"
     named = {"command": "sed -i -E 's#postgresql://.*#{database_url}#' alembic.ini"}
-    incident = load(write_incident(files, startup=UPGRADE, prepare=[named, {"command": "true"}]))
-    assert [step.text for step in with_steps(incident, incident.startup, []).prepare] == [named["command"]]
+    kept = [named["command"], OF_THE_IMAGE["command"]]
+    incident = load(write_incident(files, startup=UPGRADE, prepare=[named, OF_THE_IMAGE, {"command": "python -V"}]))
+    assert [step.text for step in with_steps(incident, incident.startup, []).prepare] == kept
     diagnosis = diagnose(incident)
     assert diagnosis.finding.mechanism == "several-heads", diagnosis.finding
     assert diagnosis.experiment.outcome == "confirmed" and decided in diagnosis.experiment.seen

@@ -19,6 +19,7 @@ from .observation import ran_of
 from .values import Experiment, Outcome
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
+_OF_FILES = {"cp", "echo", "ln", "mkdir", "mv", "printf", "sed", "touch"}  # they bring no database into a state
 _WORDS = {True: "confirmed", False: "refuted", None: "undecided"}
 
 
@@ -71,12 +72,10 @@ def with_environment(incident: Incident, values: dict[str, str]) -> Incident:
 
 
 def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[dict] | None = None) -> Incident:
-    """With another startup and, where they are given, other preparations, after those that name the scratch database."""
-    changes: dict = {"startup": list(startup)}
-    if prepare is not None:
-        kept = [step for step in incident.prepare if "{database_url}" in step.text]
-        changes["prepare"] = [*kept, *(Preparation.model_validate(step) for step in prepare)]
-    return incident.model_copy(update=changes)
+    """With another startup and, where they are given, other preparations, after those of files, which run nothing of the application."""
+    kept = [it for it in incident.prepare if "{database_url}" in it.text or _OF_FILES & set(it.text.split()[:1])]
+    others = {} if prepare is None else {"prepare": [*kept, *(Preparation.model_validate(step) for step in prepare)]}
+    return incident.model_copy(update={"startup": list(startup), **others})
 
 
 def with_scheme(incident: Incident, old: str, new: str) -> Incident | None:
