@@ -1,15 +1,14 @@
 """A trace as DataFrames: plain columns, one row a fact, sorted as it happened."""
 
 from bisect import insort
-from typing import Any
-
-import pandas
+from typing import TYPE_CHECKING, Any
 
 from .chains import application_frames
 from .trace import Trace
 from .values import Import, Registration
 
-pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
+if TYPE_CHECKING:
+    import pandas
 
 AFTER_IMPORT = [
     "number", "module", "file", "imported_by", "step", "process", "registered", "extended", "rejected", "tables_total",
@@ -17,13 +16,20 @@ AFTER_IMPORT = [
 ]  # fmt: skip
 
 
-def steps_table(trace: Trace) -> pandas.DataFrame:
+def _frame(rows: list, columns: list[str]) -> "pandas.DataFrame":
+    import pandas  # a page needs none: who asks for no table need not wait for it
+
+    pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def steps_table(trace: Trace) -> "pandas.DataFrame":
     """One row a startup step: ``number, kind, step, ok`` (None: never ran), ``error, seconds``."""
     rows = [(s.number, s.kind, s.text, s.ok, s.error, s.seconds) for s in trace.steps]
-    return pandas.DataFrame(rows, columns=["number", "kind", "step", "ok", "error", "seconds"]).set_index("number")
+    return _frame(rows, columns=["number", "kind", "step", "ok", "error", "seconds"]).set_index("number")
 
 
-def imports_table(trace: Trace) -> pandas.DataFrame:
+def imports_table(trace: Trace) -> "pandas.DataFrame":
     """One row an executed module of the application, in order of beginning.
 
     Columns: ``number`` (among the application's modules), ``step, process, module, file, imported_by``
@@ -35,10 +41,10 @@ def imports_table(trace: Trace) -> pandas.DataFrame:
         (n, i.step, i.process, i.module, i.file, _text(i.by), i.again, _text(i.error), i.seconds)
         for n, i in enumerate(shown, 1)
     ]
-    return pandas.DataFrame(rows, columns=columns).set_index("number")
+    return _frame(rows, columns=columns).set_index("number")
 
 
-def registrations_table(trace: Trace) -> pandas.DataFrame:
+def registrations_table(trace: Trace) -> "pandas.DataFrame":
     """One row a table that reached a metadata of the application, in order.
 
     Columns: ``table, metadata`` (where it was made), ``outcome`` (registered, rejected, extended, kept,
@@ -52,10 +58,10 @@ def registrations_table(trace: Trace) -> pandas.DataFrame:
             chain = " → ".join(map(str, application_frames(reg.chain)))
             label = reg.metadata.label
             rows.append((reg.table, label, reg.outcome, *where, reg.columns, reg.step, reg.process, chain, reg.removed))
-    return pandas.DataFrame(rows, columns=names.split())
+    return _frame(rows, columns=names.split())
 
 
-def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
+def metadata_after_each_import(trace: Trace) -> "pandas.DataFrame":
     """One row an executed module of the application, in order of its end: what the metadata held then.
 
     ``number``        its order among the application's modules, by beginning; None for a step's own code
@@ -69,7 +75,7 @@ def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
     ``first_wrong``   True in one row at most: where the first table was rejected, else the first that is not ok
     """
     rows = [[row[name] for name in AFTER_IMPORT] for row in after_each_import(trace)]
-    table = pandas.DataFrame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
+    table = _frame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
     return table.rename_axis(columns="row")  # else its index would be shown below a heading without text
 
 

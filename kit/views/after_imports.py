@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..diagnose.diagnosis import Diagnosis
+from ..trace.tables import after_each_import
 from ..trace.trace import Trace
 from .figure import figure
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, strong, word
@@ -23,13 +24,6 @@ def about_tables(trace: Trace, diagnosis: Diagnosis | None) -> bool:
     return bool(trace.conflicts or diagnosis.pair or diagnosis.table)
 
 
-def _rows(trace: Trace):
-    """One row for each module, as :func:`kit.trace.tables.after_each_import`."""
-    from ..trace.tables import after_each_import  # brings pandas along: who looks at no notebook need not wait for it
-
-    return after_each_import(trace)
-
-
 def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     """The metadata after each import, as a picture; :func:`stepper` has each module.
 
@@ -37,7 +31,7 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     """
     if not about_tables(trace, diagnosis):
         return absent(_OTHER)
-    rows = _rows(trace)
+    rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
     if not any(row["tables_total"] or row["rejected"] for row in rows):
@@ -70,7 +64,7 @@ def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     """
     if not about_tables(trace, diagnosis):
         return absent(_OTHER)
-    rows = _rows(trace)
+    rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
     shown = {n for n, row in enumerate(rows) if _tells(row)}
