@@ -407,7 +407,9 @@ def test_what_differs_from_run_to_run_is_not_in_what_is_shown():
 
 def test_showing_is_light_to_load():
     heavy = ["pandas", "libcst", "graphviz", "nbconvert", "nbformat", "IPython", "papermill", "jinja2", "sqlalchemy"]
-    code = f"import sys, kit.views; print([m for m in {heavy!r} if m in sys.modules])"
+    code = (
+        f"import sys, kit.investigate, kit.trace.tables, kit.views; print([m for m in {heavy!r} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert done.stdout.strip() == "[]", done.stderr
 

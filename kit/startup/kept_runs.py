@@ -89,13 +89,10 @@ def once(
     :param key: None: of this build nothing can be kept
     :param lasting: would the same build show the same again?
     """
-    named = os.environ.get(FOLDER)
-    name = key() if named else None
+    name = key() if keeps() else None
     if name is None:
         return run()
-    folder = Path(named) / "startups"
-    file = folder / f"{name}.json.gz"
-    with _turn(folder, name):
+    with _turn(name) as file:
         kept = _read(file, space)
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
@@ -107,13 +104,15 @@ def once(
 
 
 @contextmanager
-def _turn(folder: Path, name: str) -> Iterator[None]:
-    """One after the other, among threads and processes; without order where the folder cannot be written."""
+def _turn(name: str) -> Iterator[Path]:
+    """The file of a key, one after the other among threads and processes; without order where the folder cannot be written."""
+    folder = Path(os.environ[FOLDER]) / "startups"
+    file = folder / f"{name}.json.gz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / f"{name}.lock", "w")  # noqa: SIM115 - closed below
     except OSError:
-        yield
+        yield file
         return
     with lock:
         while True:
@@ -123,7 +122,7 @@ def _turn(folder: Path, name: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 time.sleep(0.05)
-        yield
+        yield file
 
 
 def _read(file: Path, space: Workspace) -> Ran | None:
@@ -159,9 +158,8 @@ def _as_it_is(text: str) -> str:
 
 def kept(key: str, space: Workspace) -> Ran | None:
     """The kept run of this key, waited for where it is under way; None where there is none."""
-    folder = Path(os.environ[FOLDER]) / "startups"
-    with _turn(folder, key):
-        return _read(folder / f"{key}.json.gz", space)
+    with _turn(key) as file:
+        return _read(file, space)
 
 
 def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:
@@ -196,11 +194,11 @@ def content_of(incident: Incident) -> dict[str, Any]:
     return content
 
 
-def tree_digest(root: Path) -> str:
-    """The hash of every file below a folder: names, content, links, and what may be executed."""
+def tree_digest(root: Path, without: str = "") -> str:
+    """The hash of every file below a folder: names, content, links, and what may be executed; folders of one name left out."""
     digest = hashlib.sha256()
     for folder, folders, files in os.walk(root):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if name != without)
         for name in sorted([*files, *(name for name in folders if os.path.islink(os.path.join(folder, name)))]):
             path = os.path.join(folder, name)
             digest.update(os.fsencode(os.path.relpath(path, root)) + b"\0")
@@ -217,8 +215,4 @@ def tree_digest(root: Path) -> str:
 @cache
 def package_digest(package: Path = _PACKAGE) -> str:
     """The hash of every file of the kit: what is kept depends on all of them, since any may decide it."""
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
-    return digest.hexdigest()
+    return tree_digest(package, without="__pycache__")

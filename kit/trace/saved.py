@@ -24,6 +24,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
+
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
 from ..base.redact import redact
@@ -42,7 +44,6 @@ _WRITTEN_AS = {
     "unseen_tables.Unseen": "diagnosis.Unseen",
 }
 redact_once = lru_cache(maxsize=100_000)(redact)
-_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def save(value: Any, file: str | Path, masked: Callable[[str], str] = redact_once) -> None:
@@ -144,8 +145,9 @@ class _Written:
             return self.masked(value)
         if value is None or isinstance(value, (bool, int, float)):
             return value
-        if type(value) is tuple:
-            return [self.form(item) for item in value]
+        if type(value) is tuple:  # mostly of frames that have a number
+            known = self.numbers
+            return [{"@": known[id(item)]} if id(item) in known else self.form(item) for item in value]
         if hasattr(value, "_fields") or hasattr(value, "__dataclass_fields__") or type(value) is Edges:
             return {"@": self.number_of(value)}
         if isinstance(value, array):
@@ -162,6 +164,13 @@ class _Written:
             content = {name: getattr(value, name) for name in type(value).model_fields}
             return {"model": _name(type(value)), "has": self.form(content)}
         raise TypeError(f"no form to save a {type(value).__name__} in")
+
+
+def _encoded(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # half a letter, or a number of more than 64 bits
+        return json.dumps(value, separators=(",", ":"))
 
 
 @cache
