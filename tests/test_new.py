@@ -672,11 +672,15 @@ def test_what_pip_installed_into_a_folder_of_the_application_is_none_of_its_sour
     assert [variable.name for variable in variables_of(project)] == []
 
 
-@pytest.mark.parametrize("reader", ["os.environ['ZONE']", "config('ZONE')", "env.str('ZONE')"])
-def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
-    text = f"import os\nfrom decouple import config\nfrom environs import Env\nenv = Env()\nzone = {reader}\nother = os.getenv('OTHER')\n"
-    found = variables_of(Project(written(tmp_path, {"settings.py": text})))
-    assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
+@pytest.mark.parametrize(
+    ("reader", "required"),
+    [("os.environ['ZONE']", True), ("config('ZONE')", True), ("env.str('ZONE')", True), ("setting('zone', 'ZONE')", False)],
+)  # fmt: skip
+def test_variables_of_the_usual_readers_are_found(reader, required, tmp_path):
+    text = "import os\nfrom decouple import config\nfrom environs import Env\nenv = Env()\ndef setting(key, name):\n    return os.environ[name]\n"
+    text += f"zone = {reader}\nother = os.getenv('OTHER')\n"
+    variables = variables_of(Project(written(tmp_path, {"settings.py": text})))
+    assert {variable.name: variable.required for variable in variables} == {"ZONE": required, "OTHER": False}
 
 
 @pytest.mark.parametrize("why", ["{}", "Unable to load configuration file ({})", "Path doesn't exist"])

@@ -154,13 +154,7 @@ def _statements(file: str, imports, modules: dict[str, str], folders: list[str])
 def _required_in(text: str) -> Iterator[tuple[str, int, str]]:
     """``(library, line, range)`` of each library that a file of requirements names, in small letters; the range as it is written."""
     for number, line in enumerate(text.splitlines(), 1):
-        for library, range_ in _requirements(line):
-            yield library, number, range_
-
-
-def _requirements(line: str) -> Iterator[tuple[str, str]]:
-    quoted = re.findall(r"['\"]([A-Za-z][\w.-]*(?:\[[^\]]*\])?[^'\"]*)['\"]", line)
-    for text in [line, *quoted]:
-        match = _REQUIREMENT.match(text)
-        if match and not line.lstrip().startswith("#"):
-            yield match["name"].lower().replace("_", "-"), match["range"].strip()
+        quoted = re.findall(r"['\"]([A-Za-z][\w.-]*(?:\[[^\]]*\])?[^'\"]*)['\"]", line)
+        for match in map(_REQUIREMENT.match, [line, *quoted] if not line.lstrip().startswith("#") else ()):
+            if match:
+                yield match["name"].lower().replace("_", "-"), number, match["range"].strip()

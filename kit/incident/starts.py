@@ -22,6 +22,7 @@ from .deployments import (
 from .project import Project
 from .scripts import folder_of_image, lines_of
 
+_SERVES = re.compile(r"\bflask\b.*\srun\b|\brunserver\b")
 _TASKS = (("pdm", "scripts"), ("rye", "scripts"), ("poe", "tasks"), ("taskipy", "tasks"))
 
 
@@ -52,7 +53,7 @@ def _unrolled(project: Project, command: Command) -> Iterator[Command]:
     arguments = shlex.join(words[2:])
     lines = [line for line in lines_of(project, file, command.workdir, arguments) if program_of(line.text) in KNOWN]
     lines = [line for line in lines if len(words_of(line.text)) > 1]
-    servers = [line for line in lines if _serves(line.text)]
+    servers = [line for line in lines if program_of(line.text) in SERVERS or _SERVES.search(line.text)]
     in_image = re.search(r"(?<![\w.])/(?:app|usr)/", project.text(file)) is not None
     bound = in_image or any("PORT" not in line.text for line in servers)
     at = f"{command.at}, as {file} starts it"
@@ -72,11 +73,6 @@ def _unrolled(project: Project, command: Command) -> Iterator[Command]:
             texts = tuple(relative(project, line.text.removeprefix("exec "), line.workdir, "") for line in group)
             weight = command.weight - (group is not whole) - 4 * (not bound)
             yield replace(command, lines=(*command.lines[:-1], *texts), workdir=group[-1].workdir, at=at, weight=weight)
-
-
-def _serves(line: str) -> bool:
-    program, words = program_of(line), words_of(line)
-    return program in SERVERS or (program == "flask" and "run" in words) or "runserver" in words
 
 
 def _scripts(project: Project) -> Iterator[Command]:
@@ -143,7 +139,11 @@ def _makefiles(project: Project) -> Iterator[Command]:
     for file in project.named("Makefile", "makefile", "justfile"):
         folder = str(PurePosixPath(file).parent)
         recipes: dict[str, tuple[list[str], list[str]]] = {}
-        text = _with_variables(re.sub(r"\\\n\s*", " ", project.text(file)))
+        text = re.sub(r"\\\n\s*", " ", project.text(file))
+        values = dict(re.findall(r"^(\w+)[ \t]*[:?]*=[ \t]*[\"']?([^\n\"']*?)[\"']?[ \t]*$", text, re.M))
+        text = re.sub(
+            r"\$\((\w+)\)|\{\{ *(\w+) *\}\}", lambda it, values=values: values.get(it[1] or it[2], it[0]), text
+        )
         for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", text + "\n", re.M):
             lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
             recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(_moved(line)[1]) in KNOWN])
@@ -153,12 +153,6 @@ def _makefiles(project: Project) -> Iterator[Command]:
             if commands and not any("$(" in line or "{{" in line for line in lines):
                 workdir = folder_of_image(project, _moved(commands[-1])[0], folder)
                 yield Command(lines, f"{file} (target {name})", 8, workdir, deployed=False)
-
-
-def _with_variables(text: str) -> str:
-    """A Makefile, or a justfile, with the values that it sets itself in place of their names."""
-    values = dict(re.findall(r"^(\w+)[ \t]*[:?]*=[ \t]*[\"']?([^\n\"']*?)[\"']?[ \t]*$", text, re.M))
-    return re.sub(r"\$\((\w+)\)|\{\{ *(\w+) *\}\}", lambda name: values.get(name[1] or name[2], name[0]), text)
 
 
 def _moved(line: str) -> tuple[str, str]:

@@ -68,14 +68,14 @@ def spellings_of(name: str) -> set[str]:
 def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
     nodes = list(ast.walk(tree))
     targets = {id(value): name for name, value in _bound(nodes)}
-    readers, asked = _readers(nodes), _asked_for(nodes)
+    readers, asked, own = _readers(nodes), _asked_for(nodes), _own_readers(nodes)
     chosen = [node for node in nodes if isinstance(node, ast.IfExp) and isinstance(node.orelse, ast.Constant)]
     otherwise = {ast.unparse(node.test): node.orelse.value for node in chosen}  # as in X if X else "…"
     for node in nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if _of_os(node.value, tree) and (name := _literal(node.slice)):
                 yield Reading(name, file, node.lineno, name not in asked, target=targets.get(id(node)))
-        elif isinstance(node, ast.Call) and (name := _of_a_reader_of_its_own(node)):
+        elif isinstance(node, ast.Call) and (name := _of_a_reader_of_its_own(node, own)):
             required = any(keyword.arg == "required" for keyword in node.keywords)
             yield Reading(name, file, node.lineno, required, target=targets.get(id(node)))
         elif isinstance(node, ast.Call) and node.args and (name := _literal(node.args[0])):
@@ -94,8 +94,19 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
             yield from _fields(file, node, classes)
 
 
-def _of_a_reader_of_its_own(node: ast.Call) -> str | None:
-    """The variable that a function of the application is asked for: by its name, or since the call says that it is required."""
+def _own_readers(nodes: list[ast.AST]) -> dict[str, int]:
+    """Functions of a source that read the variable that an argument names, each with that argument's place."""
+    functions = [(node, ast.unparse(node)) for node in nodes if isinstance(node, ast.FunctionDef)]
+    reads = r"(?:environ(?:\.get)?|getenv)[\[(]{}\b"
+    places = [(node.name, at, it.arg, text) for node, text in functions for at, it in enumerate(node.args.args)]
+    return {name: at for name, at, argument, text in places if re.search(reads.format(argument), text)}
+
+
+def _of_a_reader_of_its_own(node: ast.Call, own: dict[str, int]) -> str | None:
+    """The variable that a function of the application is asked for: it reads it, is named so, or the call says that it is required."""
+    place = own.get(ast.unparse(node.func), len(node.args))
+    if place < len(node.args) and (read := _literal(node.args[place])):
+        return read
     texts = [text for argument in node.args[:2] if (text := _literal(argument)) and _OWN_NAME.fullmatch(text)]
     if not texts:
         return None
