@@ -110,6 +110,22 @@ def test_the_kept_traces_are_those_of_the_applications_as_they_are():
 REFUSED = "a connection to 192.0.2.7:5432"
 
 
+@pytest.mark.parametrize(("ended", "outcome"), [(None, "undecided"), (5, "confirmed")])
+def test_what_the_kit_refuses_past_the_place_of_the_error_takes_nothing_back(ended, outcome, monkeypatch):
+    """A setting that is missing, and behind it a server that no run reaches."""
+    incident, kept = judged("setting-missing")
+    case = Case.of(incident, kept.looked)
+    experiment = next(fault.experiment for fault in faults_of(case))
+    imports = (
+        replace(it, error=None, ended=ended if it.file == experiment.past else it.ended) for it in kept.trace.imports
+    )
+    step = StepResult(1, "command", "x", False, REFUSED, None, Error("ConnectionRefusedError", REFUSED, ()))
+    refused = ({"what": REFUSED, "site": None},)
+    ran = replace(kept.trace, steps=(step,), refused=refused, imports=tuple(imports), swallowed=())
+    monkeypatch.setattr("kit.diagnose.experiments.ran_of", lambda *_, **__: Ran(ran))
+    assert decide(experiment, case.sources).outcome == outcome
+
+
 @pytest.mark.parametrize("error", [f"ConnectionRefusedError: {REFUSED}", "ZeroDivisionError: division by zero"])
 def test_a_deciding_run_that_fails_for_a_reason_of_its_own_refutes_nothing_and_where_the_kit_refused_it_decides_nothing(
     error, monkeypatch

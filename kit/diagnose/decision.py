@@ -122,10 +122,8 @@ def find_mechanism(
     wrong = _what_is_wrong(incident, trace)
     if wrong:
         return undecided(Case.of(incident, looked), wrong, dict(refuted)), None, None
-    swallowed = [
-        f"swallowed at {where_caught(trace, error)}, and nothing failed for it: {error.error}"
-        for error in trace.swallowed
-    ]
+    nothing = "swallowed at {}, and nothing failed for it: {}"
+    swallowed = (nothing.format(where_caught(trace, error), error.error) for error in trace.swallowed)
     because = (_count(trace), f"every step succeeded; {judge_mappers(trace).seen}", *swallowed)
     return Finding("none", because, dict(refuted)), None, None
 

@@ -44,7 +44,8 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
     if broke is not None:
         return Outcome(experiment.says, "undecided", f"the run broke: {broke}")
     refused = next(filter(None, map(refused_step, seen)), None)
-    if refused is not None:
+    ended = (i.file for i in seen[0].imports if i.application and i.ended is not None and i.error is None)
+    if refused is not None and experiment.past not in ended:
         return Outcome(experiment.says, "undecided", f"the kit itself refused what the run asked for: {refused}")
     holds, observed = experiment.judge(ran.migrations) if experiment.compares else experiment.judge(*seen)
     return Outcome(experiment.says, _WORDS[holds], observed)

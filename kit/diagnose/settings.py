@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..incident.environment import stand_in
 from ..incident.source import nodes_at, text_at
 from ..incident.variables import Reading, spellings_of
+from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, failure, first_line, gone, with_environment, with_keyword, with_replaced
@@ -119,11 +120,8 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
         return []
     statement = text_at(case.tree(site.file), site.line)
     optional = [reading for reading in unset if not reading.required]
-    targeted = [
-        reading
-        for reading in optional
-        if reading.target and re.search(rf"(?<![\w.]){_last_word(reading.target)}(?!\w)", statement)
-    ]
+    word = r"(?<![\w.]){}(?!\w)"
+    targeted = [it for it in optional if it.target and re.search(word.format(_last_word(it.target)), statement)]
     in_file = [reading for reading in optional if reading.file == site.file]
     here = [r for r in in_file if r.line == site.line or r.name in statement or r in targeted]
     used = here + targeted
@@ -158,7 +156,8 @@ def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Expe
     kind = error.type.rpartition(".")[2]
     fragment = f"{kind}: {text}" if kind == "KeyError" else first_line(text)
     says = f"the same startup with a stand-in for {', '.join(values)}"
-    return Experiment(says, with_environment(case.incident, values), gone(fragment))
+    bodies = (frame.file for frame in reversed(application_frames(error.frames)) if frame.function == "<module>")
+    return Experiment(says, with_environment(case.incident, values), gone(fragment), past=next(bodies, ""))
 
 
 def _stand_in(reading: Reading) -> str:
