@@ -36,8 +36,8 @@ def _add_command(subparsers, name: str, takes: list[str]) -> None:
             parser.add_argument("-o", dest="output", metavar=where, help=writes)
         group = parser.add_mutually_exclusive_group() if "|" in argument else parser
         for part in argument.split("|") if argument != "-o" else ():
-            flags, help, more = _ARGUMENTS[part]
-            group.add_argument(*flags.split(), help=help, **more)
+            flag, _, help = _ARGUMENTS[part].partition(": ")
+            group.add_argument(flag, help=help, **_TAKES.get(part, {}))
 
 
 # What a command takes, by the names of the rows below; what excludes each other has a stroke between.
@@ -61,80 +61,54 @@ _OUTPUTS = {
     "check": ("FOLDER", "write the pages, junit.xml and summary.md into FOLDER (default: results/check)"),
     "postmortem": ("NAME", "write NAME.html, NAME.ipynb and NAME.json"),
 }
-_IS_SET, _FILE, _FOLDER = {"action": "store_true"}, {"metavar": "FILE"}, {"metavar": "FOLDER"}
-_NAMES = {"action": "append", "metavar": "NAME"}
-_ARGUMENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "folder": ("folder", "a new folder for the incident file, outside the application's folder", {}),
-    "target": ("folder", "a new folder, or a folder that has the notebooks already", {}),
-    "incident": ("incident", "the incident.yaml, or its folder", {}),
-    "incidents": ("incidents", "an incident.yaml, or a folder of them", {"nargs": "+", "metavar": "INCIDENT"}),
-    "name": ("name", "a module, a table, a class, or the name of a registry's entry", {"metavar": "NAME"}),
-    "json": ("--json", "print the result as JSON", _IS_SET),
-    "json-alone": ("--json", "print JSON", _IS_SET),
-    "trace": ("--trace", "write the startup's trace to FILE (gzipped if it ends in .gz)", _FILE),
-    "from-trace": ("--from-trace", "judge a saved trace; run nothing", _FILE),
-    "no-cache": (
-        "--no-cache",
-        "run every build again, and keep no result (KIT_NO_CACHE=1 in the environment does the same)",
-        _IS_SET,
-    ),
-    "app": ("--app", "the application's folder (default: the current folder)", {"metavar": "PATH"}),
-    "startup": (
-        "--startup",
-        "a step of the startup, as in 'import app.main' (may be given several times)",
-        {"action": "append", "default": [], "metavar": "STEP"},
-    ),
-    "log": ("--log", "the incident's log, '-' for standard input", _FILE),
-    "other-log": ("--log", "the log, '-' for standard input (default: the log that the incident file names)", _FILE),
-    "python": ("--python", "the Python interpreter that has the application's packages", {"metavar": "PATH"}),
-    "run": (
-        "--run",
-        "run startups even where the kernel's guards are not in force",
-        {"dest": "tried", "action": "store_true", "default": None},
-    ),
-    "read-only": (
-        "--read-only",
-        "only read the sources and the log; run nothing",
-        {"dest": "tried", "action": "store_false"},
-    ),
-    "smallest": (
-        "--smallest",
-        "how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
-        {"choices": ("quick", "full"), "default": "quick"},
-    ),
-    "format": (
-        "--format",
-        "print the lines that cause the incident in the format of a CI system",
-        {"choices": ("github", "sarif", "gitlab")},
-    ),
-    "fix": ("--fix", "only this fix (may be given several times)", _NAMES),
-    "passes": (
-        "--fix",
-        "the test has to pass with this fix (may be given several times; default: each verified fix)",
-        _NAMES,
-    ),
-    "show-maskers": (
-        "--show-maskers",
-        "also run changes that only hide the error, and show what each one hides",
-        _IS_SET,
-    ),
-    "patched": ("--cache", "where the builds made from patches are kept", _FOLDER),
-    "kept": ("--cache", "where the results of builds are kept", _FOLDER),
-    "from": ("--from", "search the commits after this one", {"dest": "first", "metavar": "REVISION"}),
-    "to": ("--to", "search up to this commit", {"dest": "last", "metavar": "REVISION"}),
-    "annotations": (
-        "--format",
-        "also print an annotation for each postmortem that is no longer true",
-        {"choices": ("github",)},
-    ),
-    "executor": (
-        "--executor",
-        "run the startups on a Dask cluster: dask://HOST:PORT, its scheduler's address (default: on this machine)",
-        {"metavar": "ADDRESS"},
-    ),
-    "record": (
-        "--record",
-        "save this run's result beside each incident file; later checks are compared with it",
-        _IS_SET,
-    ),
+# Of each row its flag or name, and its help.
+_ARGUMENTS = {
+    "folder": "folder: a new folder for the incident file, outside the application's folder",
+    "target": "folder: a new folder, or a folder that has the notebooks already",
+    "incident": "incident: the incident.yaml, or its folder",
+    "incidents": "incidents: an incident.yaml, or a folder of them",
+    "name": "name: a module, a table, a class, or the name of a registry's entry",
+    "json": "--json: print the result as JSON",
+    "json-alone": "--json: print JSON",
+    "trace": "--trace: write the startup's trace to FILE (gzipped if it ends in .gz)",
+    "from-trace": "--from-trace: judge a saved trace; run nothing",
+    "no-cache": "--no-cache: run every build again, and keep no result (KIT_NO_CACHE=1 in the environment does the same)",
+    "app": "--app: the application's folder (default: the current folder)",
+    "startup": "--startup: a step of the startup, as in 'import app.main' (may be given several times)",
+    "log": "--log: the incident's log, '-' for standard input",
+    "other-log": "--log: the log, '-' for standard input (default: the log that the incident file names)",
+    "python": "--python: the Python interpreter that has the application's packages",
+    "run": "--run: run startups even where the kernel's guards are not in force",
+    "read-only": "--read-only: only read the sources and the log; run nothing",
+    "smallest": "--smallest: how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
+    "format": "--format: print the lines that cause the incident in the format of a CI system",
+    "fix": "--fix: only this fix (may be given several times)",
+    "passes": "--fix: the test has to pass with this fix (may be given several times; default: each verified fix)",
+    "show-maskers": "--show-maskers: also run changes that only hide the error, and show what each one hides",
+    "patched": "--cache: where the builds made from patches are kept",
+    "kept": "--cache: where the results of builds are kept",
+    "from": "--from: search the commits after this one",
+    "to": "--to: search up to this commit",
+    "annotations": "--format: also print an annotation for each postmortem that is no longer true",
+    "executor": "--executor: run the startups on a Dask cluster: dask://HOST:PORT, its scheduler's address (default: on this machine)",
+    "record": "--record: save this run's result beside each incident file; later checks are compared with it",
+}
+# What argparse is told of it beside.
+_TAKES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("json", "json-alone", "no-cache", "show-maskers", "record"), {"action": "store_true"}),
+    **dict.fromkeys(("trace", "from-trace", "log", "other-log"), {"metavar": "FILE"}),
+    **dict.fromkeys(("app", "python"), {"metavar": "PATH"}),
+    **dict.fromkeys(("patched", "kept"), {"metavar": "FOLDER"}),
+    **dict.fromkeys(("fix", "passes"), {"action": "append", "metavar": "NAME"}),
+    "incidents": {"nargs": "+", "metavar": "INCIDENT"},
+    "name": {"metavar": "NAME"},
+    "startup": {"action": "append", "default": [], "metavar": "STEP"},
+    "run": {"dest": "tried", "action": "store_true", "default": None},
+    "read-only": {"dest": "tried", "action": "store_false"},
+    "smallest": {"choices": ("quick", "full"), "default": "quick"},
+    "format": {"choices": ("github", "sarif", "gitlab")},
+    "annotations": {"choices": ("github",)},
+    "from": {"dest": "first", "metavar": "REVISION"},
+    "to": {"dest": "last", "metavar": "REVISION"},
+    "executor": {"metavar": "ADDRESS"},
 }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .chains import executed_by_alembic
 from .trace import Trace
@@ -90,14 +91,12 @@ def where_caught(trace: Trace, error: Swallowed) -> str:
 
 def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     """Every mapper configures, its table is in its metadata, and no table has two mapped classes that do not inherit from each other."""
+    result = partial(CheckResult, "mappers", kind="mappers")
     if not trace.judged:
         if trace.whole and not any(import_.module == "sqlalchemy.orm" for import_ in trace.imports):
-            return CheckResult(
-                "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
-            )
+            return result(True, "no process loaded sqlalchemy.orm: there is nothing to configure")
         long = next((reason for reason in trace.lost if reason.startswith("judging the mappers took")), None)
-        early = long or "the processes ended before their mappers could be tried" + _how_far(trace)
-        return CheckResult("mappers", None, early, kind="mappers")
+        return result(None, long or "the processes ended before their mappers could be tried" + _how_far(trace))
     frozen = executed_by_alembic_modules(trace)
     problems, about, classes_seen = [], set(), set()
     lost: dict[str, str] = {}  # what metadata.clear() and remove() leave behind: a class to its table
@@ -132,13 +131,13 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         problems.append(f"{maps} a table that is no longer in its MetaData: {named}")
         about.update(lost.values())
     if problems:
-        return CheckResult("mappers", False, listed(problems), tuple(sorted(about)), "mappers")
+        return result(False, listed(problems), tuple(sorted(about)))
     if not classes_seen and not trace.whole:
-        return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
+        return result(None, "no class was mapped" + _how_far(trace))
     count = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}"
     seen = f"{count}, one per table"
     # Classes that were seen are right; of those that a run from outside kept away nothing is known.
-    return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
+    return result(None if trace.cut else True, seen + _how_far(trace))
 
 
 def _how_far(trace: Trace) -> str:
@@ -174,7 +173,7 @@ def answers_in_words(answers: Sequence[Answer], kept_from: Sequence[str] = (), u
     for answer in sorted(answers, key=lambda answer: (answer.fails, answer.status or 0)):
         alike.setdefault(answer.came, []).append(answer.path if answer.fails or answer.late else "")
     kinds = [
-        f"{len(paths)} answer {came}" + (f": {listed(paths)}" if paths[0] else "") for came, paths in alike.items()
+        f"{len(those)} answer {came}" + (f": {listed(those)}" if those[0] else "") for came, those in alike.items()
     ]
     out_of = f" of {len(answers) + unasked}" if unasked else ""
     words = f"GET asked of {len(answers)}{out_of} routes without a parameter: " + "; ".join(kinds)

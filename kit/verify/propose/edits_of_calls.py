@@ -66,10 +66,8 @@ def keep_in_dictionary(text: str, line: int) -> str | None:
     def kept(node: cst.Call | cst.Assign) -> cst.Call | cst.Assign:
         if isinstance(node, cst.Assign):
             return node.with_changes(value=_keeping(node.value))
-        return node.with_changes(args=[argument_of(node.args[0]), *node.args[1:]])
-
-    def argument_of(arg: cst.Arg) -> cst.Arg:
-        return arg.with_changes(value=_keeping(arg.value))
+        first = node.args[0].with_changes(value=_keeping(node.args[0].value))
+        return node.with_changes(args=[first, *node.args[1:]])
 
     here = m.Call(func=named("dictConfig"), args=[m.Arg(m.Dict()), m.ZeroOrMore()], metadata=covers(line))
     target = m.AssignTarget(m.MatchIfTrue(lambda node: dotted(node) in names))

@@ -11,7 +11,7 @@ import libcst as cst
 from libcst import matchers as m
 
 from ...incident.source import nodes_at, parsed
-from .edits import argument, begins_at, class_at, code_of, covers, named, replaced, saying, string
+from .edits import argument, begins_at, class_at, code_of, covers, instead, named, replaced, saying, string
 from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring
 
@@ -39,17 +39,16 @@ def _at(body: Sequence[cst.BaseStatement], name: str) -> int | None:
 
 def name_table(text: str, line: int, name: str) -> str | None:
     """Give the class a ``__tablename__``, or another one."""
-    named_ = cst.parse_statement(f'__tablename__ = "{name}"')
+    named_ = f'__tablename__ = "{name}"'
 
     def edit(body: list[cst.BaseStatement]) -> None:
-        at = _at(body, "__tablename__")
-        if at is not None:
-            body[at] = named_.with_changes(leading_lines=body[at].leading_lines)
+        if (at := _at(body, "__tablename__")) is not None:
+            body[at] = instead(named_)(body[at])
             return
         at = int(is_docstring(body[0]))
         if at < len(body):
             body[at] = body[at].with_changes(leading_lines=BLANK)
-        body.insert(at, named_.with_changes(leading_lines=BLANK * at))
+        body.insert(at, cst.parse_statement(named_).with_changes(leading_lines=BLANK * at))
 
     return _in_body(text, class_at(line), edit)
 
@@ -63,8 +62,7 @@ def without_flag(text: str, line: int, flag: str) -> str | None:
         value = ast.unparse(parsed(code_of(body[at].body[0].value)))
         left = _without_key(value, flag)
         if left != value:
-            statement = cst.parse_statement(f"__table_args__ = {left}") if left is not None else None
-            body[at : at + 1] = [statement.with_changes(leading_lines=body[at].leading_lines)] if statement else []
+            body[at : at + 1] = [instead(f"__table_args__ = {left}")(body[at])] if left is not None else []
 
     return _in_body(text, class_at(line), edit)
 
@@ -72,15 +70,11 @@ def without_flag(text: str, line: int, flag: str) -> str | None:
 def _without_key(value: str, key: str) -> str | None:
     """``__table_args__`` without a key of its dictionary; None where nothing is left."""
     tree = ast.parse(value, mode="eval").body
-    left = []
-    for part in tree.elts if isinstance(tree, ast.Tuple) else [tree]:
-        if isinstance(part, ast.Dict):
-            pairs = zip(part.keys, part.values, strict=True)
-            kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value == key)]
-            if not kept:
-                continue
-            part = ast.Dict([k for k, _ in kept], [v for _, v in kept])
-        left.append(part)
+    left = tree.elts if isinstance(tree, ast.Tuple) else [tree]
+    for part in [part for part in left if isinstance(part, ast.Dict)]:
+        kept = [pair for pair in zip(part.keys, part.values, strict=True) if getattr(pair[0], "value", None) != key]
+        part.keys, part.values = [name for name, _ in kept], [content for _, content in kept]
+    left = [part for part in left if not isinstance(part, ast.Dict) or part.keys]
     if not left:
         return None
     return ast.unparse(ast.Tuple(left, ast.Load()) if isinstance(tree, ast.Tuple) else left[0])
@@ -119,11 +113,9 @@ def class_around(text: str, line: int) -> str | None:
 def before_class(text: str, line: int, statement: str) -> str | None:
     """Put a statement before the class."""
 
-    def new(class_: cst.ClassDef) -> cst.FlattenSentinel:
-        first = cst.parse_statement(statement).with_changes(leading_lines=class_.leading_lines)
-        return cst.FlattenSentinel([first, class_.with_changes(leading_lines=BLANK)])
-
-    return replaced(text, class_at(line), new)
+    below = {"leading_lines": BLANK}
+    new = instead(statement)
+    return replaced(text, class_at(line), lambda it: cst.FlattenSentinel([new(it), it.with_changes(**below)]))
 
 
 def after_class(text: str, line: int, statement: str) -> str | None:
@@ -139,11 +131,8 @@ def if_in_place_of_try(text: str, first: int, second: int) -> str | None:
     """
 
     def new(node: cst.Try) -> cst.Try | cst.If:
-        tried = node.body.body[0]
-        keys = {code_of(arg.value) for arg in m.findall(tried, m.Arg(keyword=m.Name("primary_key")))} - {
-            "True",
-            "False",
-        }
+        keyed = m.findall(node.body.body[0], m.Arg(keyword=m.Name("primary_key")))
+        keys = {code_of(arg.value) for arg in keyed} - {"True", "False"}
         if len(keys) != 1:
             return node
         otherwise = cst.Else(node.handlers[0].body, leading_lines=node.handlers[0].leading_lines)
@@ -183,13 +172,10 @@ def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
     if called not in text or old not in text:
         return None
 
-    def renamed(call: cst.Call) -> cst.Call:
-        of_name = [arg.keyword is not None and arg.keyword.value == old for arg in call.args]
-        pairs = zip(call.args, of_name, strict=True)
-        args = (arg.with_changes(keyword=cst.Name(new)) if it_is else arg for arg, it_is in pairs)
-        return call.with_changes(args=[*args])
+    def renamed(arg: cst.Arg) -> cst.Arg:
+        return arg.with_changes(keyword=cst.Name(new)) if m.matches(arg, m.Arg(keyword=m.Name(old))) else arg
 
-    return replaced(text, m.Call(func=named(called)), renamed)
+    return replaced(text, m.Call(func=named(called)), lambda call: call.with_changes(args=[*map(renamed, call.args)]))
 
 
 def relate_to(text: str, old: str, new: str) -> str | None:
@@ -257,14 +243,10 @@ def target_of(text: str) -> str | None:
 
 def with_target(text: str, value: str) -> str | None:
     """Give Alembic something else, in an assignment to ``target_metadata`` or else in each call."""
-    nothing = m.Name("None")
-    assigned = m.Assign(targets=[m.AssignTarget(m.Name("target_metadata")), m.ZeroOrMore()], value=~nothing)
-    handed = m.Arg(keyword=m.Name("target_metadata"))
-
-    def new(node: cst.Assign | cst.Arg) -> cst.Assign | cst.Arg:
-        return node.with_changes(value=cst.parse_expression(value))
-
-    return replaced(text, assigned, new) or replaced(text, handed, new)
+    name, new = m.Name("target_metadata"), cst.parse_expression(value)
+    assigned = m.Assign(targets=[m.AssignTarget(name), m.ZeroOrMore()], value=~m.Name("None"))
+    found = (replaced(text, it, lambda node: node.with_changes(value=new)) for it in (assigned, m.Arg(keyword=name)))
+    return next(filter(None, found), None)
 
 
 def reflect_apart(text: str, line: int) -> str | None:
@@ -280,7 +262,7 @@ def reflect_apart(text: str, line: int) -> str | None:
     name = "reflected_metadata" if taken else "reflected"
 
     def made(statement: cst.SimpleStatementLine) -> cst.FlattenSentinel:
-        first = cst.parse_statement(f"{name} = MetaData()").with_changes(leading_lines=statement.leading_lines)
+        first = instead(f"{name} = MetaData()")(statement)
         return cst.FlattenSentinel([first, statement.with_changes(leading_lines=[])])
 
     asked = m.Name("tables") | m.Name("reflect")

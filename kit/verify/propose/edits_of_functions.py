@@ -49,8 +49,7 @@ def class_in_function(text: str, line: int, helper: str, arguments: Sequence[str
 
     def called(class_: cst.ClassDef) -> cst.BaseStatement:
         taken.append(class_.with_changes(leading_lines=[]))
-        call = cst.parse_statement(f"{class_.name.value} = {helper}({', '.join(arguments)})")
-        return call.with_changes(leading_lines=class_.leading_lines)
+        return instead(f"{class_.name.value} = {helper}({', '.join(arguments)})")(class_)
 
     new = replaced(text, m.ClassDef(metadata=begins_at(line)), called)
     module = Module(new) if new is not None else None
@@ -128,14 +127,12 @@ def users_of(tree: ast.Module, names: set[str]) -> set[int] | None:
 
 def lock_file(text: str, line: int, name: str) -> str | None:
     """Execute the simple statement at ``line`` under a lock that processes of one machine share: a file in the temporary folder."""
-    with_lock = cst.parse_statement(
-        f'with open(os.path.join(tempfile.gettempdir(), "{name}"), "w") as lock:\n    fcntl.flock(lock, fcntl.LOCK_EX)\n'
-    )
+    opened = f'with open(os.path.join(tempfile.gettempdir(), "{name}"), "w") as lock:\n    fcntl.flock(lock, fcntl.LOCK_EX)\n'
 
     def held(statement: cst.SimpleStatementLine) -> cst.With:
-        inner = [*with_lock.body.body, statement.with_changes(leading_lines=[])]
-        body = with_lock.body.with_changes(body=inner)
-        return with_lock.with_changes(body=body, leading_lines=statement.leading_lines)
+        lock = instead(opened)(statement)
+        inner = [*lock.body.body, statement.with_changes(leading_lines=[])]
+        return lock.with_changes(body=lock.body.with_changes(body=inner))
 
     return replaced(text, m.SimpleStatementLine(metadata=covers(line)), held)
 

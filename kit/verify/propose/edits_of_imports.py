@@ -12,7 +12,7 @@ import libcst as cst
 from libcst import matchers as m
 
 from ...incident.source import absolute
-from .edits import begins_at, changed, code_of, replaced
+from .edits import begins_at, changed, code_of, instead, replaced, saying
 from .statements import BLANK, Module, asked_by, bound_name, dotted, is_docstring, only
 
 _FOR_TOOLS = re.compile(r"#\s*(noqa|nopep8|pylint|ruff|type:)")
@@ -133,8 +133,7 @@ def _exported(text: str, names: Sequence[str]) -> str:
     listed = m.List(strings) | m.Tuple(strings)
 
     def longer(node: cst.Assign) -> cst.Assign:
-        quote = node.value.elements[0].value.quote
-        more = [cst.Element(cst.SimpleString(f"{quote}{name}{quote}")) for name in names]
+        more = [cst.Element(saying(name)(node.value.elements[0].value)) for name in names]
         return node.with_changes(value=node.value.with_changes(elements=_with_more(node.value.elements, more)))
 
     return replaced(text, m.Assign(targets=[m.AssignTarget(m.Name("__all__"))], value=listed), longer) or text
@@ -235,12 +234,11 @@ def _is_from(statement: cst.BaseSmallStatement, module: str, package: str = "") 
 
 def caught(text: str, line: int) -> str | None:
     """``try`` about the import statement at ``line``, and ``except Exception: pass``."""
-    whole = cst.parse_statement("try:\n    pass\nexcept Exception:\n    pass\n")
     asking = m.SimpleStatementLine(body=[m.Import() | m.ImportFrom()], metadata=begins_at(line))
 
     def tried(node: cst.SimpleStatementLine) -> cst.BaseStatement:
-        inner = whole.body.with_changes(body=[node.with_changes(leading_lines=[])])
-        return whole.with_changes(body=inner, leading_lines=node.leading_lines)
+        whole = instead("try:\n    pass\nexcept Exception:\n    pass\n")(node)
+        return whole.with_changes(body=whole.body.with_changes(body=[node.with_changes(leading_lines=[])]))
 
     return replaced(text, asking, tried)
 
@@ -249,11 +247,8 @@ def import_as(text: str, module: str, name: str, other: str) -> str | None:
     """Where ``name`` is imported from ``module``, import ``other`` of it by that name."""
 
     def renamed(alias: cst.ImportAlias) -> cst.ImportAlias:
-        if dotted(alias.name) != name:
-            return alias
-        return alias.with_changes(name=cst.Name(other), asname=alias.asname or cst.AsName(cst.Name(name)))
+        new = {"name": cst.Name(other), "asname": alias.asname or cst.AsName(cst.Name(name))}
+        return alias.with_changes(**new) if dotted(alias.name) == name else alias
 
-    def asking(node: cst.ImportFrom) -> cst.ImportFrom:
-        return node.with_changes(names=[*map(renamed, node.names)]) if _is_from(node, module) else node
-
-    return replaced(text, m.ImportFrom(), asking)
+    asking = m.MatchIfTrue(lambda node: isinstance(node, cst.ImportFrom) and _is_from(node, module))
+    return replaced(text, asking, lambda node: node.with_changes(names=[*map(renamed, node.names)]))
