@@ -23,7 +23,7 @@ from kit.incident.revisions import Revision
 from kit.incident.steps import Preparation
 from kit.trace.end_state import Answer, CheckResult
 from kit.trace.trace import Trace
-from kit.trace.values import Error, Swallowed
+from kit.trace.values import Behind, Error, Swallowed
 from kit.verify.attempts import beside, of_the_empty_database
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, maskers, why_unsafe
@@ -344,6 +344,23 @@ def test_an_error_that_names_another_port_in_each_run_stands_behind_itself_in_no
     assert not stands_behind(first, seen("1 error: port 16847, SIGNING_KEY is required"))
     assert stands_behind(first, seen("1 error: port 16847, BROKER is required"))
     assert stands_behind(seen("table events1 is defined"), seen("table events2 is defined"))
+
+
+@pytest.mark.parametrize(("table", "name", "text"), [
+    ("reports", "Report", "Foreign key associated with column 'a.b' could not find table 'reports' with which to generate it"),
+    (None, "DataSource", "Foreign key associated with column 'a.b' could not find table 'main.datasource' with which to generate it"),
+    ("reports", "Report", "expression 'Report' failed to locate a name ('Report'). If this is a class name"),
+])  # fmt: skip
+def test_what_only_lacks_the_class_that_failed_or_its_table_follows(table, name, text):
+    trace = _broken("setting-missing").trace
+    source = f"class {name}(Base):\n    __tablename__ = {table!r}\n    metadata = 1\n"
+    failed = trace.steps[0].exception
+    site = failed.frames[-1]._replace(file="models.py", line=1)
+    skipped = Behind(dataclasses.replace(failed, text="metadata is reserved"), site, (site,), False, (name,))
+    later = dataclasses.replace(failed, type="sqlalchemy.exc.NoReferencedTableError", text=text)
+    steps = (dataclasses.replace(trace.steps[0], exception=later),)
+    beyond = dataclasses.replace(trace, steps=steps, behind=(skipped,), sources={"models.py": source}, signs=())
+    assert [error.follows for error in stands_behind(trace, beyond)] == [False, True]
 
 
 def test_models_that_move_keep_how_their_annotations_are_read():

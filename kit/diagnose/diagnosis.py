@@ -1,5 +1,6 @@
 """Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
 
+import ast
 import re
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from ..base.progress import Hears, Step, silent
 from ..incident import steps
 from ..incident.model import Incident
 from ..incident.revisions import Operation, Revision
-from ..incident.source import Named, Statement
+from ..incident.source import Named, Statement, assigned_name, nodes_at, parsed
 from ..incident.variables import Reading
 from ..startup import kept_runs, run
 from ..startup.checks import Asker
@@ -22,7 +23,7 @@ from ..trace.expected import refusal_in, shows_incident
 from ..trace.printed_errors import names_missing
 from ..trace.saved import load, save
 from ..trace.trace import TYPES, Trace
-from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResult
+from ..trace.values import Behind, Conflict, Error, Registration, Site
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Column, Definitions, compare
 from .hypotheses import Tested, test_all
@@ -42,6 +43,9 @@ from .smallest import Budget, Smallest, begin_tries, reduce_startup
 from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
 from .values import Experiment, Fault, Looked, Outcome, Place, innermost, places_of
+
+# A later step ends with them where the database lacks what the step that failed was to bring.
+_OF_DATABASE = {"OperationalError", "ProgrammingError", "UndefinedTable"}
 
 
 @dataclass(frozen=True)
@@ -223,12 +227,16 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
             text = f"Table '{conflict.table}' is already defined for this MetaData instance."
             error, second = Error("sqlalchemy.exc.InvalidRequestError", text), conflict.second
             behind.append(Behind(error, second.frame._replace(line=second.site.line), second.chain, False))
-    unbound = {name for skipped in beyond.behind for name in skipped.unbound}
+    unbound = {name for skipped in beyond.behind for name in _not_made(skipped, beyond.sources)}
     first = next((step.number for step in trace.steps if step.ok is False), len(trace.steps))
-    # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
-    failed = [step for step in beyond.steps if step.exception is not None and not _of_the_driver(step)]
-    candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
+    candidates = list(beyond.behind)
+    for error, step in ((step.exception, step) for step in beyond.steps if step.exception is not None):
+        # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
+        if step.kind not in ("import", "call") or not any(at.file.startswith("<step") for at in error.frames[-1:]):
+            follows = step.number > first and error.type.rpartition(".")[2] in _OF_DATABASE
+            candidates.append(Behind(error, innermost(error), error.frames, follows))
     new = (candidate for candidate in candidates if known_errors.isdisjoint(_marks(candidate.error)))
+    new = (replace(it, follows=it.follows or bool(names_missing(it.error) & (unbound - {*it.unbound}))) for it in new)
     behind += [candidate for candidate in new if refusal_in(beyond, str(candidate.error)) is None]
     unique: dict[tuple, Behind] = {}
     for later in behind:
@@ -236,24 +244,18 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     return tuple(unique.values())
 
 
+def _not_made(skipped: Behind, sources: dict[str, str]) -> set[str]:
+    """What a statement that failed would have bound, and a class's table as it says itself, or as frameworks take it from its name."""
+    names, site = {*skipped.unbound}, skipped.site
+    for class_ in nodes_at(parsed(sources.get(site.file, "")), site.line, ast.ClassDef)[-1:] if site else ():
+        names |= {getattr(it.value, "value", None) for it in class_.body if assigned_name(it) == "__tablename__"}
+        names |= {class_.name.lower(), re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_.name).lower()}
+    return names
+
+
 def _marks(error: Error) -> tuple[str, tuple]:
     """What an error is known by in another run: its text, or without the numbers that stand alone, as of a port, its place too."""
     return str(error), (re.sub(r"\b\d+\b", "", str(error)), innermost(error))
-
-
-def _of_the_driver(step: StepResult) -> bool:
-    frames = step.exception.frames
-    return step.kind in ("import", "call") and bool(frames) and frames[-1].file.startswith("<step")
-
-
-def _of_step(error: Error, unbound: set[str], *, after: bool) -> Behind:
-    """The error of a step. It only follows where a skipped statement would have bound the name that is missing.
-
-    It does so too where the database lacks what an earlier step, which failed, was to bring: ``after``.
-    """
-    of_database = error.type.rpartition(".")[2] in ("OperationalError", "ProgrammingError", "UndefinedTable")
-    follows = bool(names_missing(error) & unbound) or after and of_database
-    return Behind(error, innermost(error), error.frames, follows)
 
 
 @interruptible

@@ -92,6 +92,6 @@ def last_error(output: str) -> str:
 
 
 def names_missing(error: Error) -> set[str]:
-    """The names that an error says are not there: of a variable, of an import, of an attribute."""
-    groups = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
-    return {name for group in groups for name in group if name}
+    """The names that an error says are not there: of a variable, of an import, of an attribute, of a class, of a table."""
+    names = r"(?:\bname|has no attribute) '(\w+)'|locate a name \('(\w+)'\)|could not find table '(?:\w+\.)*(\w+)'"
+    return {name for group in re.findall(names, error.text) for name in group if name}
