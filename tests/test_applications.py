@@ -111,9 +111,10 @@ REFUSED = "a connection to 192.0.2.7:5432"
 
 
 @pytest.mark.parametrize(("ended", "outcome"), [(None, "undecided"), (5, "confirmed")])
-def test_what_the_kit_refuses_past_the_place_of_the_error_takes_nothing_back(ended, outcome, monkeypatch):
-    """A setting that is missing, and behind it a server that no run reaches."""
-    incident, kept = judged("setting-missing")
+@pytest.mark.parametrize("name", ["setting-missing", "unknown-url-scheme", "driver-not-installed"])
+def test_what_the_kit_refuses_past_the_place_of_the_error_takes_nothing_back(name, ended, outcome, monkeypatch):
+    """A setting that is missing, or a URL that is wrong, and behind it a server that no run reaches."""
+    incident, kept = judged(name)
     case = Case.of(incident, kept.looked)
     experiment = next(fault.experiment for fault in faults_of(case))
     imports = (

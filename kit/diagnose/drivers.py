@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 from ..startup.installed_packages import DRIVERS, Installed, installed
 from ..trace.values import Error, Frame, Site
@@ -17,7 +17,7 @@ from .experiments import (
     with_environment,
     with_scheme,
 )
-from .values import Case, Experiment, Fault, Place, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, body_of, innermost, of_failures
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
@@ -45,7 +45,7 @@ def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
     )
     against = {"driver-not-installed": "no driver was looked for: the dialect itself was not found"}
     text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
-    about = _about(case, site, scheme, right, text)
+    about = _about(case, error, site, scheme, right, text)
     return Fault("unknown-url-scheme", because, against=against, error=error, **about)
 
 
@@ -69,7 +69,7 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
         "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
     }
     text = next(text for text in error_texts(error) if text)
-    about = _about(case, site, asked, f"{backend}+{instead[0]}" if instead else None, text)
+    about = _about(case, error, site, asked, f"{backend}+{instead[0]}" if instead else None, text)
     return Fault("driver-not-installed", because, against=against, error=error, **about)
 
 
@@ -92,16 +92,17 @@ def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
     against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
     usual = (installed(case.incident.python).drivers(backend) or [""])[0]
     right = backend if usual in (DRIVERS.get(backend, (("", "", False),))[0][0], "") else f"{backend}+{usual}"
-    about = _about(case, engine.site, engine.driver, right, "greenlet_spawn has not been called", use)
+    about = _about(case, error, engine.site, engine.driver, right, "greenlet_spawn has not been called", use)
     return Fault("async-driver-in-sync-code", because, against=against, error=error, **about)
 
 
-def _about(case: Case, engine: Frame | Site, scheme: str, right: str | None, text: str, *uses: Frame) -> dict[str, Any]:
+def _about(case: Case, error: Error, engine: Frame | Site, scheme: str, right: str | None, text: str, *uses: Frame):
     """The lines that a fault of a URL is about, and the run with the scheme that belongs in it, where that is known."""
     places = (Place.of("engine", engine), *(Place.of("first use", use) for use in uses))
     run = _another_scheme(case, engine, scheme, right, gone(text)) if right else None
     run = run or _in_memory(case, scheme, gone(text))
     sites = (*places, *_written(case, scheme, engine))
+    run = run and replace(run, past=body_of(error))
     return {"sites": sites, "experiment": run, "schemes": (scheme, right) if right else None}
 
 
@@ -122,8 +123,7 @@ def _right_scheme(scheme: str, there: Installed) -> str | None:
     drivers = [name for name, _, _ in DRIVERS.get(backend, ())]
     driver = _RIGHT.get(driver, driver)
     if driver not in drivers:
-        near = difflib.get_close_matches(driver, drivers, 1, 0.6)
-        driver = near[0] if near else next(iter(there.drivers(backend)), "")
+        driver = next(iter([*difflib.get_close_matches(driver, drivers, 1, 0.6), *there.drivers(backend)]), "")
     right = f"{backend}+{driver}" if driver else backend
     return right if right != scheme else None
 
@@ -153,8 +153,7 @@ def _asked_scheme(case: Case, backend: str, driver: str) -> str:
 
 def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
     """Where the URL comes from: variables of the incident that have this scheme, or else those that the site's file reads."""
-    env = case.incident.app.env
-    names = [name for name, value in env.items() if value.startswith(f"{scheme}://")]
+    names = [name for name, value in case.incident.app.env.items() if value.startswith(f"{scheme}://")]
     names += [case.incident.database_env] if scratch_scheme(case.incident) == scheme else []
     read = [f"{reading.name} at {reading}" for reading in case.readings if reading.name in names]
     read = read or [f"{reading.name} at {reading}" for reading in case.readings if reading.file == site.file]

@@ -29,7 +29,7 @@ def with_imports(case: Case, modules: Sequence[str], names: Sequence[str]) -> Ex
 def with_metadata(case: Case, tables: Sequence[Registration]) -> Experiment | None:
     """The startup with an ``env.py`` that hands over the metadata of these tables as well, and then what Alembic sees."""
     env, objects = _env_file(case), {table.metadata.label: object_of(table) for table in tables}
-    if env is None or None in objects.values():
+    if env is None or not tables or None in objects.values():
         return None
     file, text = env
     others = ", ".join(f"{object_}.metadata" for object_ in objects.values())

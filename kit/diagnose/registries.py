@@ -67,12 +67,10 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
         says_so = next(text for text in _TWICE if text in error.text)
         twice, of_flask = gone(says_so, name=name), second.kind == "endpoint"
-        experiment = renamed(case, (made[1] or second).frame, name, twice, endpoint=of_flask)
+        run = renamed(case, (made[1] or second).frame, name, twice, endpoint=of_flask)
         against = {} if pair.one_definition else _against(judge(pair).against)
-        because = (known, makers)
-        return Fault(
-            "name-taken-in-registry", because, sites=sites, against=against, error=error, experiment=experiment
-        )
+        more = {"sites": sites, "against": against, "error": error, "experiment": run}
+        return Fault("name-taken-in-registry", (known, makers), **more)
     finding = judge(pair)
     because = (known, finding.because[-1])
     return Fault(finding.mechanism, because, sites=sites, against=_against(finding.against), error=error)
@@ -80,9 +78,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
 
 def _against(facts: dict[str, str]) -> dict[str, str]:
     """What of the facts is true of every registry: those of how often a statement ran; the others are of tables."""
-    of_executions = {"script-or-cell-run-again", *(slug for slug, _ in ONE_DEFINITION)} - {
-        "computed-table-name-collision"
-    }
+    of_executions = {"script-or-cell-run-again", *dict(ONE_DEFINITION)} - {"computed-table-name-collision"}
     return {slug: fact for slug, fact in facts.items() if slug in of_executions}
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from ..incident.environment import stand_in
 from ..incident.source import nodes_at, text_at
 from ..incident.variables import Reading, spellings_of
-from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, failure, first_line, gone, with_environment, with_keyword, with_replaced
-from .values import Case, Experiment, Fault, Place, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, body_of, innermost, of_failures
 
 # The files by which an application is run, whatever variables they name.
 _DEPLOYS = re.compile(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$")
@@ -156,8 +155,7 @@ def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Expe
     kind = error.type.rpartition(".")[2]
     fragment = f"{kind}: {text}" if kind == "KeyError" else first_line(text)
     says = f"the same startup with a stand-in for {', '.join(values)}"
-    bodies = (frame.file for frame in reversed(application_frames(error.frames)) if frame.function == "<module>")
-    return Experiment(says, with_environment(case.incident, values), gone(fragment), past=next(bodies, ""))
+    return Experiment(says, with_environment(case.incident, values), gone(fragment), past=body_of(error))
 
 
 def _stand_in(reading: Reading) -> str:

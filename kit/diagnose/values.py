@@ -204,6 +204,11 @@ def innermost(error: Error) -> Frame | None:
     return next(iter(application_frames(error.frames)[::-1]), None)
 
 
+def body_of(error: Error) -> str:
+    """The file whose body raised an error, or called what did; "" where none did."""
+    return next((it.file for it in application_frames(error.frames)[::-1] if it.function == "<module>"), "")
+
+
 Mechanism = Callable[[Case], Fault | None]
 
 
