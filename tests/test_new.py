@@ -471,9 +471,12 @@ def test_where_rows_decide_the_database_is_at_the_revision_before_with_a_row_a_t
     assert kit("reproduce", incident.file).code == 0
 
 
-def test_a_revision_that_no_file_has_is_the_databases(kit, tmp_path, small):
+@pytest.mark.parametrize(
+    "before", ["", traceback("/srv/db/alembic/env.py:2:<module>", error="OSError: no zones")], ids=["alone", "after an error that did not end it"]
+)  # fmt: skip
+def test_a_revision_that_no_file_has_is_the_databases(before, kit, tmp_path, small):
     root = written(tmp_path / "app", CHANGES)
-    log = "FAILED: Can't locate revision identified by 'c3d4'\n"
+    log = f"{before}INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nFAILED: Can't locate revision identified by 'c3d4'\n"
     said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
     assert said.code == 0, said.out + said.err
     assert load(tmp_path / "x").expect.error == "Can't locate revision identified by 'c3d4'"
@@ -1014,9 +1017,9 @@ def test_a_scheme_that_the_code_demands_of_its_url_is_given(tmp_path):
     setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0), database_env="STORE_URL")
     first, *_ = taught = lessons(work, lacking := Trial(setup, None, 0, text, seen, 1.0))
     assert first.database == "postgresql" and first.env["STORE_URL"].startswith("postgres://{database_user}:")
-    assert with_what_is_known([replace(setup, run=2)], lacking, taught)[0].env == {}, (
-        "no URL of another database than its own"
-    )
+    of_postgresql = replace(lacking, setup=replace(setup, database="postgresql"))
+    for trial, setups in ((lacking, taught), (of_postgresql, lessons(work, of_postgresql))):
+        assert with_what_is_known([replace(setup, run=2)], trial, setups)[0].env == {}, "no URL of another database"
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,8 @@ def _of_its_entry(work: Search, trial: Trial) -> bool:
 
 def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
     """What waits, with the variables that a trial was taught: one that a start lacks, the others lack too."""
-    alike = [setup for setup in taught[:1] if setup.database == trial.setup.database]
-    learnt = {name: text for setup in alike for name, text in setup.env.items() if name not in trial.setup.env}
+    new = [(name, text) for name, text in taught[0].env.items() if name not in trial.setup.env] if taught else []
+    learnt = {name: text for name, text in new if "{database_host}" not in text}  # the others may have another database
     known = {f"env.{name}": taught[0].known.get(f"env.{name}", "another start needed it") for name in learnt}
     return [replace(setup, env={**learnt, **setup.env}, known={**known, **setup.known}) for setup in waiting]
 

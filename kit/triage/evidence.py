@@ -125,21 +125,21 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     through = [pair for pair in placements if pair[1].placed]
     # The first that passes through the application: later ones usually follow from it.
     typed = [pair for pair in through if _raised_in(pair[0]).type]
-    chosen = next(iter(typed or through or placements), None)
-    kind, message, at = ("", "", "")
-    frames: tuple[Placed, ...] = ()
+    chosen, alone = next(iter(typed or through or placements), None), _one_line(text)
+    last = re.search(rf"^FAILED: {re.escape(alone[1])}$", text, re.M) if alone else None
+    if chosen and last and text.count("\n", 0, last.start()) >= chosen[0].line:
+        chosen, through = None, []  # it went on after that, to Alembic's last word
+    kind, message, at, frames = "", "", "", ()
     if chosen is not None:
         raised = _raised_in(chosen[0])
         kind, message, at = raised.type or "", raised.text or "", f"line {chosen[0].line} of the log"
         frames = chosen[1].placed
-    alone = _one_line(text)
     if not (kind and through) and alone is not None:
         kind, message, at = alone
         frames = _warned(text, at, project) or frames
     if message.startswith("Detected removed "):  # `alembic check` fails of it, --autogenerate does not
         message = "New upgrade operations detected"
-    if "Original exception was: " in message:
-        message = message.partition("Original exception was: ")[2]
+    message = message.partition("Original exception was: ")[2] or message
     alike = [str(_raised_in(traceback).text) for traceback, _ in through if kind and _raised_in(traceback).type == kind]
     expected = (common(alike) if len(set(alike)) > 1 else None) or stable(message)
     if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
