@@ -6,6 +6,7 @@ import subprocess
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from environments import applications_environment
@@ -999,6 +1000,17 @@ def test_alembics_settings_are_asked_where_the_folder_of_the_start_has_them(work
     project = Project(written(tmp_path, {"conf/alembic.ini": "[alembic]\nscript_location = .\n", "main.py": ""}))
     start = Start((("command", "alembic -c conf/alembic.ini upgrade head"),), "", 0, workdir=workdir)
     assert checks_of(project, Setup(start))[:-2] == checks
+
+
+def test_a_database_of_the_applications_own_that_is_refused_is_replaced_where_it_is_written_at_once(tmp_path):
+    url = "postgresql+psycopg2://store@127.0.0.1/store"
+    project = Project(written(tmp_path, {"main.py": "", "store.ini": f"[store]\nurl = {url}\n"}))
+    text = f"(psycopg2.OperationalError) {url}: refused"
+    trace = SimpleNamespace(refused=[{"what": url}], swallowed=(), broke=None, whole=False)
+    work = Search(project, Evidence(text="no stock", expected="no stock"), "python", tmp_path, print)
+    setup = Setup(Start((("command", "python main.py"),), "", 0))
+    setups = lessons(work, Trial(setup, trace, 0, text, Evidence(error=text, type="OperationalError", text=text), 1.0))
+    assert [other.prepare[0][1].rpartition(" ")[2] for other in setups] == ["store.ini"]
 
 
 def test_a_revision_that_no_file_has_is_in_the_database_even_where_only_the_application_upgrades_it(tmp_path):
