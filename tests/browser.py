@@ -319,6 +319,9 @@ class Lab:
         """What of the open notebook's outputs breaks words, goes out to the side, or breaks a rule of axe, at some widths."""
         from axe_playwright_python.sync_playwright import Axe
 
+        self.page.wait_for_selector(
+            ".jp-OutputArea-output", state="attached"
+        )  # on a machine with much to do, seconds later
         self.page.evaluate(
             "document.querySelectorAll('.jp-OutputArea-output details').forEach(one => { one.open = true; })"
         )
