@@ -714,6 +714,14 @@ def test_a_url_that_the_code_does_not_take_is_no_failure_of_its_own(kit, tmp_pat
     assert said.code == 3 and "cockroachdb" in said.json["tried"][0]["shows"], said.out
 
 
+def test_a_setting_that_no_variable_set_is_no_failure_of_its_own(kit, tmp_path, small):
+    main = "import os\nsettings = {}\n\ndef put(key, name):\n    if name in os.environ:\n        settings[key] = os.environ[name]\n\n"
+    main += "put('store.zone', 'STORE_ZONE')\nif settings['store.zone'] != 'north':\n    raise SystemExit('not here')\n"
+    root = written(tmp_path / "app", {"main.py": main, "Procfile": "web: python main.py\n"})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and said.json["tried"][0]["shows"] == "KeyError: 'store.zone'", said.out
+
+
 def test_a_command_with_a_secret_that_nothing_deploys_is_not_tried(kit, tmp_path):
     line = "DATABASE_URL=postgres://store:k1tt3n-pears@db/store python tools.py"
     files = {"tools.py": "if __name__ == '__main__':\n    pass\n", "Makefile": f"run:\n\t{line}\n"}

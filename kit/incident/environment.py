@@ -136,8 +136,12 @@ def named_in(text: str, variables: list[Variable], project: Project | None = Non
     """
     words = set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", text))
     known = {variable.name: variable for variable in variables}
-    own = words - known.keys() if project and re.search(r"\benv(?:ironment)?\b", text, re.I) else set()
-    quoted = {word for word in own if any(f'"{word}"' in project.text(file) for file in project.sources)}
+    texts = [project.text(file) for file in project.sources] if project else []
+    key = re.search(r"KeyError: '([^'\n]+)'", text)
+    beside = rf"['\"]{re.escape(key[1] if key else '')}['\"],\s*['\"](\w+)['\"]"  # as what sets it from a variable names both
+    words |= {name for source in texts * bool(key) for name in re.findall(beside, source)} & known.keys()
+    own = words - known.keys() if re.search(r"\benv(?:ironment)?\b", text, re.I) else set()
+    quoted = {word for word in own if any(f'"{word}"' in source for source in texts)}
     return quoted | {name for name in words & known.keys() if not known[name].rank}
 
 

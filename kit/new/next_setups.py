@@ -104,8 +104,7 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
     if set(setup.path) - set(setup.start.path) and not missing and re.search(r"(Import|Attribute)Error$", seen.type):
         named = set(re.findall(r"\w+", seen.text)) & set(project.shadowed(setup.path[-1]))
         if named:
-            because = f"{setup.path[-1]} shadows the library {min(named)}"
-            yield setup.changed("path", because, path=setup.path[:-1])
+            yield setup.changed("path", f"{setup.path[-1]} shadows the library {min(named)}", path=setup.path[:-1])
     for module in missing:
         places = project.importable.get(module.partition(".")[0], ())
         folders = [place for place in places if place not in setup.path]
