@@ -267,9 +267,16 @@ def reproduce(incident: Incident, *, progress: Hears = silent) -> Trace:
     :raises RunBroke: before anything could run
     """
     if incident.expect.error is not None:
+        # What the start alone does not show, a request or a command of the checks may.
+        asker = Asker(incident.model_copy(update={"checks": [it for it in incident.checks if it.http or it.command]}))
+        asks = {"while_up": asker, "unless": partial(shows_incident, incident)} if asker.asked_while_up else {}
         shared = incident._kept_as is not None and kept_runs.keeps()
         for _ in range(TIMES):
-            trace = startup_of(incident, progress) if shared else _startup_with_requests(incident, progress)
+            trace = (
+                startup_of(incident, progress)
+                if shared
+                else run.reproduce(incident, judge=True, progress=progress, **asks)
+            )
             shown = shows_incident(incident, trace)
             if shown or not may_race(trace):
                 break
@@ -280,13 +287,6 @@ def reproduce(incident: Incident, *, progress: Hears = silent) -> Trace:
     if shows_incident(incident, looked.trace) or incident.expect.check is not None:
         return looked.trace
     return signed(incident, looked, decide_mechanism(incident, looked, progress).fault).trace
-
-
-def _startup_with_requests(incident: Incident, progress: Hears) -> Trace:
-    """A startup in which the requests and commands of the checks are asked, where the start alone does not show the incident."""
-    asker = Asker(incident.model_copy(update={"checks": [it for it in incident.checks if it.http or it.command]}))
-    asks = {"while_up": asker, "unless": partial(shows_incident, incident)} if asker.asked_while_up else {}
-    return run.reproduce(incident, judge=True, progress=progress, **asks)
 
 
 KEPT_TYPES = (

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
@@ -24,14 +24,14 @@ from ..trace.end_state import (
     listed,
 )
 from ..trace.printed_errors import printed_error
-from ..trace.processes import Asked, Ended, Paths
+from ..trace.processes import Asked, Paths
 from ..trace.reader import entries_so_far
 from ..trace.routes import endpoint_of, names_of, pages_of
 from ..trace.trace import Trace
 from ..trace.values import is_scratch
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
-from .process import command_line, run
+from .process import command_line, run, so_far
 from .workspace import Workspace
 
 _EXPECTED = -1  # the number of the check that the incident is
@@ -314,9 +314,8 @@ def ask_routes(incident: Incident, space: Workspace, port: int | None, named: Se
     if port is None:
         return CheckResult("routes", None, "no server is up, so that no route can be asked", kind="routes")
     clock = time.perf_counter_ns()
-    traces = [path for path in (space.folder / "trace").glob("startup-*") if path.is_dir()]
-    space.asked.update({folder: Asked(clock, sizes_of(folder)) for folder in traces})
-    mounted = pages_of(entries_so_far(space, list(_so_far(incident, traces))))
+    space.asked.update({process.folder: Asked(clock, sizes_of(process.folder)) for process in space.up})
+    mounted = pages_of(entries_so_far(space, so_far(space)))
     safe = [page.path for page in mounted if not _ENDS.search(f"{page.path} {page.name}")]
     paths = list(named or safe[:MOST] or _USUAL)
     end = time.monotonic() + _IN_ALL
@@ -331,15 +330,6 @@ def ask_routes(incident: Incident, space: Workspace, port: int | None, named: Se
         ok = None
     seen = answers_in_words(answers, [path for path in unasked if path not in safe], len(unasked))
     return CheckResult("routes", ok, seen, kind="routes", answers=tuple(answers))
-
-
-def _so_far(incident: Incident, traces: Sequence[Path]) -> Iterator[Ended]:
-    """The processes that serve, as if they had ended now."""
-    for folder in traces:
-        number = int(folder.name.rpartition("-")[2])
-        step = incident.startup[number - 1]
-        if step.kind == "serve":
-            yield Ended([(number, step)], folder, None, None, None, None)
 
 
 def _ask(port: int, path: str, traces: Path) -> Answer:

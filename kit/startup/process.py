@@ -191,13 +191,15 @@ def _end(supervisor: subprocess.Popen) -> None:
         supervisor.stdin.close()
 
 
-served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on
-
-
 def _allowed(space: Workspace) -> list[tuple[str, int]]:
     """What a process may connect to beside the ports that it opens itself: servers of the same run, its database."""
     database = [("127.0.0.1", space.postgresql.port)] if space.postgresql else []
-    return database + [(host, port) for port in served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
+    return database + [(host, process.port) for process in space.up for host in ("127.0.0.1", "::1")]
+
+
+def so_far(space: Workspace) -> list[Ended]:
+    """The processes that serve, as if they had ended now."""
+    return [Ended(process.steps, process.folder, True, None, None, process.port) for process in space.up]
 
 
 def wait(

@@ -29,7 +29,7 @@ from .process import (
     limit_of,
     outcome_of,
     printed_too_much,
-    served,
+    so_far,
     start,
     wait,
 )
@@ -81,7 +81,6 @@ def run_startup(
     wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
     orders = {name: str(value) for name, value in wanted.items() if value}
     ended: list[Ended] = []
-    up: list[Process] = []
     silent: list[Process] = []  # servers that were up and answer no more
     port = None
     try:
@@ -90,22 +89,20 @@ def run_startup(
             if group[0][1].kind == "serve":
                 process, outcome = _serve(incident, space, group, orders)
                 if outcome is None:
-                    up.append(process)
+                    space.up.append(process)
                     port = process.port
-                    served.setdefault(space.folder, []).append(port)
                     continue
             else:
                 outcome = _run_steps(incident, space, group, "startup", orders)
             ended.append(outcome)
             if outcome.why or not (outcome.ok or go_on):
                 break
-        silent = [process for process in up if not answers_again(process)]
-        if while_up is not None and not (
-            unless is not None and (not up or unless(_so_far(incident, space, ended, up)))
-        ):
+        silent = [process for process in space.up if not answers_again(process)]
+        shown = unless is not None and (not space.up or unless(read_trace(incident, space, [*ended, *so_far(space)])))
+        if while_up is not None and not shown:
             while_up(space, port)
     finally:
-        served.pop(space.folder, None)
+        up, space.up[:] = list(space.up), []
         for process in up:
             died, gone = process.ended(), any(mute is process for mute in silent)
             process.finish()
@@ -114,12 +111,6 @@ def run_startup(
             ended.append(outcome._replace(answering=space.asked.get(process.folder)))
     trace = read_trace(incident, space, sorted(ended, key=lambda outcome: outcome.steps[0][0]))
     return replace(trace, before=tuple(before))
-
-
-def _so_far(incident: Incident, space: Workspace, ended: list[Ended], up: list[Process]) -> Trace:
-    """What those that are up have left until now, too."""
-    serving = [Ended(process.steps, process.folder, True, None, None, process.port) for process in up]
-    return read_trace(incident, space, [*ended, *serving])
 
 
 def _prepare(incident: Incident, space: Workspace, progress: Hears) -> list[Creation]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
@@ -49,6 +49,7 @@ class Workspace:
     left: tuple[str, ...] = ()
     postgresql: "Scratch | None" = None
     changed: tuple[str, ...] = ()  # files that the patches change or add, relative to the root
+    up: list[Any] = field(default_factory=list)  # the processes of this run that serve
     asked: dict[Path, Asked] = field(default_factory=dict)  # a process's folder: from when on it only answered the kit
 
     @property
