@@ -229,20 +229,23 @@ COUNTED_ON_ASKING = "self.path == '/pool' and exec(counting)"
         ("raise RuntimeError('the pool is closed')", "pass", ("diagnose", "verify")),
         ("pass", f"self.path == '/pool' and {SHOWN}", ("reproduce",)),
         (SHOWN, COUNTED_ON_ASKING, ("reproduce",)),
+        ("pass", f"self.path == '/pool' and {SHOWN}", ("history",)),
     ],
-    ids=["it failed and nothing was up", "an answer shows it", "the start shows it and nothing is asked"],
+    ids=["it failed and nothing was up", "an answer shows it", "the start shows it and nothing is asked", "a history"],
 )
 def test_a_build_is_not_started_a_second_time_to_be_asked(
     begins, asked, commands, counted, write_incident, kit, tmp_path
 ):
     counting, count = counted
     main = f"counting = {counting!r}\nexec(counting)\n" + SERVER.format(begins=begins, asked=asked)
-    file = write_incident(
-        {"service/__init__.py": "", "service/main.py": main},
-        startup=[{"serve": "python -m service.main {port}"}],
-        expect={"error": "the pool is closed"},
-        checks=[{"http": {"path": "/pool", "status": 200}}],
-    )
+    files = {"service/__init__.py": "", "service/main.py": main}
+    keys = {"startup": [{"serve": "python -m service.main {port}"}], "expect": {"error": "the pool is closed"}}
+    file = write_incident(files, **keys, checks=[{"http": {"path": "/pool", "status": 200}}])
+    if commands == ("history",):
+        grown, healthy = History(tmp_path / "grown"), SERVER.format(begins="pass", asked="pass")
+        shas = [grown.commit(content, "Begin") for content in ({**files, "service/main.py": healthy}, files)]
+        app = {"repository": str(grown.folder), "revision": shas[1]}
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"app": app}))
     env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     assert [kit(command, file, env=env).code for command in commands] == [0, 1][: len(commands)]
     assert count() == 1

@@ -32,7 +32,6 @@ from .observation import (
     TIMES,
     first_answer,
     look_until_shown,
-    look_when_asked,
     may_race,
     ran_of,
     signed,
@@ -272,17 +271,12 @@ def reproduce(incident: Incident, *, progress: Hears = silent) -> Trace:
         asks = {"while_up": asker, "unless": partial(shows_incident, incident)} if asker.asked_while_up else {}
         shared = incident._kept_as is not None and kept_runs.keeps()
         for _ in range(TIMES):
-            trace = (
-                startup_of(incident, progress)
-                if shared
-                else run.reproduce(incident, judge=True, progress=progress, **asks)
-            )
-            shown = shows_incident(incident, trace)
-            if shown or not may_race(trace):
+            how = {**asks, "progress": progress}
+            trace = startup_of(incident, **how) if shared else run.reproduce(incident, judge=True, **how)
+            if shows_incident(incident, trace) or not may_race(trace):
                 break
             progress("not reproduced, and several processes ran side by side: once more")
-        asked = look_when_asked(incident, progress) if shared and not shown else None
-        return asked.trace if asked else trace
+        return trace
     looked = look_until_shown(incident, progress)
     if shows_incident(incident, looked.trace) or incident.expect.check is not None:
         return looked.trace

@@ -126,16 +126,20 @@ def look_at(
     )
 
 
-def startup_of(incident: Incident, progress: Hears = silent) -> Trace:
-    """The trace alone of a startup that :func:`look_at` is asked for as well; where the incident shows, it is kept for that."""
+def startup_of(incident: Incident, *, while_up: Asker | None = None, progress: Hears, **asks) -> Trace:
+    """The trace alone of a startup that :func:`look_at` is asked for as well; where the incident shows unasked, it is kept for that."""
+
+    def bare(trace: Trace) -> bool:
+        return while_up is not None and while_up.called or not shows_incident(incident, trace)
+
     quiet = not Asker(incident).asked_while_up
     with workspace(incident) as space:
         asker = Asker(incident, all=incident.expect.empty or quiet, config=find_config(incident, space))
         return kept_runs.once(
             lambda: _key_of(incident, space, asker, None),
             space,
-            lambda: _run(incident, space, asker, None, None, progress, bare=lambda t: not shows_incident(incident, t)),
-            lasting=lambda ran: shows_incident(incident, ran.trace) and lasts(ran),
+            lambda: _run(incident, space, asker, None, None, progress, bare=bare, while_up=while_up or asker, **asks),
+            lasting=lambda ran: not bare(ran.trace) and lasts(ran),
             progress=progress,
         ).trace
 
@@ -167,9 +171,10 @@ def _run(
     progress: Hears,
     ended: Callable[[Trace], None] = lambda trace: None,
     bare: Callable[[Trace], bool] = lambda trace: False,
+    **asks,
 ) -> kept_runs.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it; nothing beyond its trace where that is ``bare``."""
-    trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
+    trace = run_startup(incident, space, judge=True, hold=hold, progress=progress, **{"while_up": asker, **asks})
     progress(first_answer(trace))
     ended(trace)
     if bare(trace):
