@@ -42,25 +42,20 @@ def look_until_shown(
     hold: str | None = None,
     ended: Callable[[Trace], None] = lambda trace: None,
 ) -> Looked:
-    """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
+    """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows.
+
+    What a start alone does not show, an answer may: then once more, with every request and command of the checks, as ``verify`` asks.
+    """
     for _ in range(times):
         looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold, ended=ended), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
-    asked = None if checks or shows_incident(incident, looked.trace) else look_when_asked(incident, progress)
-    return asked or looked
-
-
-def look_when_asked(incident: Incident, progress: Hears = silent) -> Looked | None:
-    """A startup in which every request and command of the checks is asked, as ``verify`` does, where that shows the expected error.
-
-    What a start alone does not show, an answer may. None where it does not, or where nothing is asked while the application is up.
-    """
-    if incident.expect.error is None and incident.expect.table is None or not Asker(incident).asked_while_up:
-        return None
+    unexpected = incident.expect.error is None and incident.expect.table is None
+    if checks or unexpected or shows_incident(incident, looked.trace) or not Asker(incident).asked_while_up:
+        return looked
     progress("not seen in the start alone: once more, with the requests and commands of its checks")
-    looked = signed(incident, look_at(incident, progress, checks=True), None)
-    return looked if shows_incident(incident, looked.trace) else None
+    asked = signed(incident, look_at(incident, progress, checks=True), None)
+    return asked if shows_incident(incident, asked.trace) else looked
 
 
 def signed(incident: Incident, looked: Looked, fault: Fault | None) -> Looked:
