@@ -283,7 +283,8 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
     """The lines that the mechanism is about, each with the import route to it where that is known."""
     conflict = _conflict(trace, diagnosis)
     if conflict is not None:
-        two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
+        pair = (conflict.first, conflict.second)
+        two_names = one_place(*pair) and len({side.site.module for side in pair} - {None}) == 2
         name, _, named = conflict.tables.partition(" ")
         facts = [join(name.capitalize(), " ", code(named), ": ", shortly(conflict.error, 200))] if with_error else []
         for route in import_graph(trace, conflict).ways:
