@@ -3,10 +3,12 @@
 import gc
 import heapq
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -46,10 +48,17 @@ def read_events(
 
 def _events_of(path: str, edges: dict[str, FileEdges] | None) -> Iterator[tuple[int, str, dict]]:
     now = last = 0
+    # Of the main thread's bodies, by number: which one each runs in, its place, and how many of the statements that it
+    # begins with were executed; and the innermost.
+    bodies: dict[Any, list] = defaultdict(lambda: [0, None, 0])
+    innermost = 0
     with open(path, "rb") as file:
         while lines := file.readlines(_BLOCK):
             events, aside = [], []
             for event in _parsed(lines):
+                if event == 0:  # one more of them
+                    bodies[innermost][2] += 1
+                    event = {"k": "edge", "c": bodies[innermost][1], "to": "", "l": -bodies[innermost][2]}
                 if type(event) is dict:
                     kind = event.get("k")
                     if kind == "edge":
@@ -57,6 +66,8 @@ def _events_of(path: str, edges: dict[str, FileEdges] | None) -> Iterator[tuple[
                         if edges is not None and "via" not in event:
                             aside.append(event)
                             continue
+                    elif kind in ("exec", "done") and type(number := event.get("n")) is int:
+                        innermost = _running(event, number, innermost, bodies)
                     if type(kind) is str:
                         events.append(event)
                         last = event.get("t", last)
@@ -69,18 +80,31 @@ def _events_of(path: str, edges: dict[str, FileEdges] | None) -> Iterator[tuple[
                 yield now, path, event
 
 
+def _running(event: dict, number: int, innermost: int, bodies: dict[Any, list]) -> int:
+    """The innermost body after an event; what its ``exec`` leaves out is put in."""
+    if event["k"] == "done":
+        return bodies.pop(number)[0] if number in bodies else innermost
+    if "l" in event:
+        event.update(b=innermost, via=[[bodies[innermost][1], event.pop("l")]])
+    if "th" in event:
+        return innermost
+    bodies[number] = [innermost, event.get("c"), 0]
+    return number
+
+
 def _parsed(lines: Sequence[bytes]) -> Sequence:
-    """The values of these lines: all at once, which is cheaper, unless a line among them is none."""
+    """The values of these lines, 0 for an empty line: all at once, which is cheaper, unless a line among them is none."""
     try:
-        values = orjson.loads(b"[" + b",".join(lines) + b"]")
+        values = orjson.loads(b"[" + b",".join([b"0" if line == b"\n" else line for line in lines]) + b"]")
     except orjson.JSONDecodeError:
         values = ()
     return values if len(values) == len(lines) else [value for line in lines for value in _value(line)]
 
 
 def _value(line: bytes) -> Iterator:
+    line = line.lstrip(b"\0")  # what was left of a part of the file
     try:
-        yield orjson.loads(line)
+        yield orjson.loads(b"0" if line == b"\n" else line)
     except orjson.JSONDecodeError:  # also half a letter, as in a file's name that is no text
         with suppress(ValueError, RecursionError):
             yield json.loads(line.strip(b"\0\n").decode("ascii", "replace"))

@@ -4,9 +4,8 @@ import os
 import sys
 from time import perf_counter_ns as _now
 
-from .bytecode import _one_line_table, _return_line
+from .bytecode import _RAW, _one_line_table, _return_line, _straight
 from .frames import (
-    _NOBODY,
     _Body,
     _body,
     _bootstrap,
@@ -14,29 +13,29 @@ from .frames import (
     _error,
     _external,
     _files,
+    _folders,
+    _heads,
     _is_app,
+    _module_files,
+    _modules,
     _next,
     _packages,
-    _places,
-    _see_file,
     _walk,
 )
-from .imports import _alone, _declaration, _declared, _look, _looking
+from .imports import _alone, _declaration, _declared, _imported, _look, _looking
 from .recorder import (
     _emit,
-    _file,
     _getframe,
     _going_on,
     _ident,
     _json,
     _lose,
     _main_thread,
-    _put,
     _quietly,
     _quote,
-    _quoted,
     _text,
     _thread_name,
+    _write,
 )
 
 # ---- below this line is the text of the probe
@@ -47,78 +46,98 @@ _WATCHED = {}  # name of a module -> what is done with its namespace once its bo
 
 def _exec_begins(code, namespace):
     global _body
-    number, outer, main = _next(), _body, _ident() == _main_thread
-    body = _Body(f"{number}")
+    outer, number, main = _body, _next(), True
+    body = _Body(f"{number}", outer)
     try:
-        _see_body(body, number, outer if main else _NOBODY, code, namespace, main)
+        name, file = namespace.get("__name__"), namespace.get("__file__")
+        # Four functions of the import system are below exec_module and the door, in an import statement of a body: to ask
+        # for a frame makes an object of it, and of none between.
+        try:
+            caller = _getframe(6)
+        except ValueError:
+            caller = 0
+        if caller is outer.frame:
+            direct = caller.f_lasti == outer.seen
+        else:
+            direct = (caller is outer.caller or _calls(caller, outer)) and _getframe(5).f_globals is _bootstrap
+        if direct and name not in _declared:
+            line = outer.line_at(caller, outer.seen) if caller is outer.frame else caller.f_lineno
+            via = f'"l":{line or 0}'  # of the innermost body
+        else:
+            main = _ident() == _main_thread
+            via = _way(name, _getframe(2), main)
+        if "__builtins__" in namespace and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
+            via += ',"again":true'
+        if type(file) is type(name) is str:
+            folder, _, tail = file.rpartition("/")
+            head = _heads.get(folder)
+            if head is None:
+                body.library, head, tail = not _is_app(file), _quote(file)[:-1], '"'
+                if folder[:1] == "/":
+                    _heads[folder] = _quote(folder)[:-1] + "/"
+            else:
+                body.library, tail = not _folders[folder], _quote(tail)[1:]
+            if code.co_filename == file:
+                tail += _begin_body(body, number, code, namespace, name, file)
+            name = _quote(name)
+        else:
+            body.library = type(file) is str and not _is_app(file)
+            name = _quote(name if isinstance(name, str) else str(name))
+            head, tail = _quote(_text(file)) if file else "null", ""
+        # By hand, as with edges: these two are nearly all of a trace.
+        _write(f'{{"k":"exec","t":{_now()},"n":{body.number},{via},"m":{name},"f":{head}{tail}}}\n')
     except Exception as problem:
-        _lose("_see_body", problem)
+        body.forget()
+        _lose("_exec_begins", problem)
     if main:
         _body = body
         if body.library is _looking:
             _look(not body.library)
-        return body.number, outer
-    if _alone:
-        _see_thread(None)
-    return body.number, None
-
-
-def _see_body(body, number, outer, code, namespace, main):
-    name, file = namespace.get("__name__"), namespace.get("__file__")
-    try:
-        # Three functions of the import system are before exec_module and the door, in an import statement of a body: to
-        # ask for a frame makes an object of it, and of none between.
-        caller = _getframe(7)
-        if caller is not outer.frame or outer.raw[caller.f_lasti]:
-            if _getframe(6).f_globals is not _bootstrap:
-                caller = None
-            elif caller is not outer.caller:
-                if caller.f_globals is outer.namespace and caller.f_back.f_globals is _door:
-                    outer.caller = caller
-                else:
-                    caller = None
-    except (AttributeError, ValueError):
-        caller = None
-    if caller is not None and name not in _declared:
-        how, within = "import", outer.number
-        line = outer.line_at(caller, caller.f_lasti) if outer.frame is caller else caller.f_lineno
-        via = f"[[{outer.place},{line or 0}]]"
     else:
-        how, frame = _how(_getframe(3))
-        within, via = _walk(frame)
-        if name in _declared and how == "import":
-            declared = _declaration(name, frame)
-            via += [] if declared is None else [declared]
+        body.outer = None
+        if _alone:
+            _see_thread(None)
+    return body
+
+
+def _begin_body(body, number, code, namespace, name, file):
+    """A body whose place is its file and name; the event's fields that say so."""
+    package = namespace.get("__package__")
+    package, place = package if type(package) is str else None, number
+    body.code, body.namespace = code, namespace
+    if _module_files.get(name) == file:  # once more
+        place = _modules[name]
+        before = _imported.get(place, -1)
+        body.seen, body.raw = (before, None) if type(before) is int else (-1, before)
+        if _packages[place] != package:
+            body.tail = f',"p":{_json(package)}}}\n'
+            package = _packages[place]
+    else:
+        _modules[name], _module_files[name], _packages[number] = number, file, package
+        if not body.library and type(namespace.get("__loader__")) is _external["SourceFileLoader"]:
+            body.raw = raw = getattr(code, _RAW)
+            body.straight = _straight(code, raw)
+    body.place = f"{place}"
+    return f',"c":{place},"p":{"null" if package is None else _quote(package)}'
+
+
+def _calls(caller, outer):
+    """Is a frame the body of a library, of the main thread, that is known to import from now on?"""
+    body = caller and outer.caller is None and caller.f_globals is outer.namespace and _ident() == _main_thread
+    if body and caller.f_back.f_globals is _door:
+        outer.caller = caller
+    return caller is outer.caller
+
+
+def _way(name, frame, main):
+    """The event's fields that say how a body came to be executed, in which one, and the frames between them."""
+    how, frame = _how(frame)
+    within, via = _walk(frame)
+    if name in _declared and how == "import":
+        declared = _declaration(name, frame)
+        via += [] if declared is None else [declared]
     more = "" if main else ',"th":' + _json(_thread_name())
-    if "__builtins__" in namespace and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
-        more += ',"again":true'
-    if type(file) is type(name) is str:
-        known = _files.get(file)
-        body.library = not (_see_file(file) if known is None else known)
-        if code.co_filename == file:
-            package = namespace.get("__package__")
-            package = package if type(package) is str else None
-            key = f"{file}\n<module>\n{name}"
-            place = _places.get(key)
-            if place is None:
-                _places[key], _packages[number], body.place = number, package, body.number
-            else:
-                body.place = f"{place}"
-                if _packages[place] != package:
-                    body.tail = f',"p":{_json(package)}}}\n'
-                    package = _packages[place]
-            body.namespace, body.code = namespace, code
-            more += f',"c":{body.place},"p":{_quoted[package]}'
-        name, file = _quote(name), _quote(file)
-    else:
-        body.library = type(file) is str and not _is_app(file)
-        name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
-    # By hand, as with edges: these two are nearly all of a trace. A list of numbers prints as JSON does.
-    line = f'{{"k":"exec","t":{_now()},"n":{body.number},"b":{within},"m":{name},"f":{file},"via":{via},"how":"{how}"{more}}}\n'
-    try:
-        _put(line.encode())
-    except ValueError:
-        _file.go_on(line.encode())
+    return f'"b":{within},"via":{via},"how":"{how}"{more}'  # a list of numbers prints as JSON does
 
 
 def _how(frame):
@@ -127,9 +146,8 @@ def _how(frame):
     :returns: ``import``, ``reload`` or ``loader``, and a frame that all of the application's are beyond
     """
     try:
-        caller = (
-            frame.f_back.f_back.f_back
-        )  # exec_module, _load_unlocked and _find_and_load_unlocked are nearly always between
+        # exec_module, _load_unlocked and _find_and_load_unlocked are nearly always between.
+        caller = frame.f_back.f_back.f_back
         if caller.f_globals is _bootstrap and caller.f_code.co_name == "_find_and_load":
             return "import", caller
     except AttributeError:
@@ -144,21 +162,22 @@ def _how(frame):
     return "reload" if reloading else "loader", frame
 
 
-def _exec_ended(number, namespace, error, outer):
+def _exec_ended(body, namespace, error):
     global _body
+    outer = body.outer
     if outer is not None:
         _body = outer
         if outer.library is _looking:
             _look(not outer.library)
     try:
+        if body.caller is not None:
+            if body.frame is not None:
+                _imported[int(body.place)] = body.seen if body.names is None else body.raw
+            body.forget()  # its frame holds the door's, which holds this
         if error is not None:
-            _emit("done", n=int(number), error=_error(error))
+            _emit("done", n=int(body.number), error=_error(error))
             return
-        line = f'{{"k":"done","t":{_now()},"n":{number}}}\n'.encode()
-        try:
-            _put(line)
-        except ValueError:
-            _file.go_on(line)
+        _write(f'{{"k":"done","t":{_now()},"n":{body.number}}}\n')
         watch = _WATCHED.get(namespace.get("__name__"))
         if watch is not None:
             watch(namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
@@ -172,10 +191,10 @@ def _exec_ended(number, namespace, error, outer):
 _DOOR = """
 def _call_with_frames_removed(f, *args, **kwds):
     if f is not _exec: return f(*args, **kwds)
-    number, outer = _begins(args[0], args[1])
+    body = _begins(args[0], args[1])
     try: result = _run(*args, **kwds)
-    except BaseException as error: _ended(number, args[1], error, outer); raise
-    _ended(number, args[1], None, outer)
+    except BaseException as error: _ended(body, args[1], error); del body; raise
+    _ended(body, args[1], None)
     return result
 """
 

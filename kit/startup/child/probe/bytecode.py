@@ -5,6 +5,10 @@ import sys
 # ---- below this line is the text of the probe
 
 
+# A code's instructions before it is executed: what ``co_code`` makes of these takes long.
+_RAW = "_co_code_adaptive" if sys.version_info >= (3, 11) else "co_code"
+
+
 def _opcodes():
     """Numbers of the instructions that are looked for, and how many low bits of an import statement's argument are no part of its name's."""
 
@@ -35,7 +39,7 @@ def _opcodes():
             import a
             from b import c  # noqa: F401
 
-    straight = {op for const in plain.__code__.co_consts for op in getattr(const, "co_code", b"")[::2]}
+    straight = {op for const in plain.__code__.co_consts for op in getattr(const, _RAW, b"")[::2]}
     if sys.version_info >= (3, 11):  # before, it is where a frame is at a wide statement
         straight.add(extended)
     raw = names.__code__.co_code

@@ -89,13 +89,8 @@ def _watch_guarded(namespace):
         _at_start(namespace["socket"].__init__, _hear)
 
 
-def _watch_gevent(namespace):
-    """Its sockets are not those of ``socket``."""
-    if _inside is not None:
-        _hear()
-
-
-_WATCHED.update({"socket": _watch_guarded, "sqlite3.dbapi2": _watch_guarded, "gevent": _watch_gevent})
+_WATCHED.update({"socket": _watch_guarded, "sqlite3.dbapi2": _watch_guarded})
+_WATCHED["gevent"] = lambda namespace: _inside is None or _hear()  # its sockets are not those of ``socket``
 
 
 def _number(name, otherwise):

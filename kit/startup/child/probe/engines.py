@@ -29,11 +29,8 @@ def _watch_engines(namespace):
             made(instance, frame)
         return plain(instance, echoflag)
 
-    instance_logger.__doc__, instance_logger.__qualname__, instance_logger.__module__ = (
-        plain.__doc__,
-        plain.__qualname__,
-        plain.__module__,
-    )
+    for key in ("__doc__", "__qualname__", "__module__"):
+        setattr(instance_logger, key, getattr(plain, key))
     instance_logger.__code__ = instance_logger.__code__.replace(co_filename=plain.__code__.co_filename)
     log.instance_logger = instance_logger
 
@@ -90,9 +87,8 @@ def _watch_statements(namespace):
     _held.add(None)
 
 
-_HOLD = os.environ.get(
-    "INCIDENT_HOLD"
-)  # ``seconds what``: what a process is held before; only in a run that forces a race
+# ``seconds what``: what a process is held before; only in a run that forces a race.
+_HOLD = os.environ.get("INCIDENT_HOLD")
 _held = set()  # processes that have waited; None: the event is listened to
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from .bytecode import _IMPORT_NAME, _LAZINESS, _straight
+from .bytecode import _IMPORT_NAME, _LAZINESS
 from .recorder import _DEEP, _FROZEN, _json, _text, _write
 
 # ---- below this line is the text of the probe
@@ -12,6 +12,7 @@ from .recorder import _DEEP, _FROZEN, _json, _text, _write
 # so is ``id()``. What stays is text and numbers: a tuple counts for the collector of garbage, which would come earlier.
 
 _places = {}  # file, function and module, a line each -> its number
+_modules, _module_files = {}, {}  # name of a module -> the number of its body's place, and its file
 _packages = {}  # the number -> its package when it was first seen
 _next = iter(range(1, 1 << 60)).__next__  # of a place or body; one C call: no number twice, also from several threads
 
@@ -23,6 +24,8 @@ def _place_of(code, namespace):
     file, name = code.co_filename, code.co_name
     key = f"{file}\n{name}\n{module}"
     place = _places.get(key)
+    if place is None and name == "<module>" and _module_files.get(module) == file:
+        place = _modules[module]
     if place is None:
         package = namespace.get("__package__")
         place, package = _next(), package if isinstance(package, str) else None
@@ -46,9 +49,9 @@ def _walk(frame):
             number = int(_body.number)
             break
         if namespace is _door:
-            number = frame.f_locals.get("number")
-            if number is not None:
-                number = int(number)
+            body = frame.f_locals.get("body")
+            if body is not None:
+                number = int(body.number)
                 break
         elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
             code = frame.f_code
@@ -109,73 +112,62 @@ class _Body:
     """
 
     __slots__ = (
-        *("at", "caller", "code", "consts", "end", "ends", "frame", "head", "library", "line", "lines", "mark"),
-        *("names", "namespace", "number", "odd", "place", "raw", "script", "straight", "tail"),
+        *("caller", "code", "consts", "end", "frame", "head", "library", "line", "lines", "looked", "names"),
+        *("namespace", "number", "odd", "outer", "place", "raw", "script", "seen", "straight", "tail"),
     )
 
-    def __init__(self, number):
-        self.number = number
+    def __init__(self, number, outer=None):
+        self.number, self.outer = number, outer
         self.library = False  # is it a library's? Its imports need no look then
-        self.caller = None  # its frame, once it is known to import
-        # The same, of a body of the application in the main thread, once its first import statement was seen.
-        self.frame = None
-        self.straight = 0  # up to where a statement is told by its number among the first ones of a source
-        self.namespace = None  # of a body whose place is its file and name
+        self.script = False  # may it run without a loader?
+        self.names = self.raw = None  # of its code, once it was described; its bytecode
+        self.seen = self.looked = -1  # where its newest import statement stands; what was asked for its line
         self.tail = "}\n"
+        self.forget()
 
-    def begin(self, code, before, script=False):
-        """Its first import statement is about to be executed. What most bodies never need is made here.
-
-        :param before: its bytecode as it was left the last time
-        :param script: may it run without a loader?
-        """
-        self.code, self.script, self.names = code, script, None
-        # Its bytecode: an import statement that was seen is none there any more.
-        raw = code.co_code
-        self.raw = seen = bytearray(raw)
-        if before:
-            for at in range(min(len(before), len(seen))):
-                if not before[at] and seen[at] == _IMPORT_NAME:
-                    seen[at] = 0
-        elif self.namespace is not None and type(self.namespace.get("__loader__")) is _external["SourceFileLoader"]:
-            self.straight = straight = _straight(code, raw)
-            if straight >> 3 >= len(_ENDS):  # a statement takes eight bytes or more, but for the last one
-                _ENDS.extend(b"%d}\n" % number for number in range(len(_ENDS) + 1, straight // 8 + 2))
-            self.mark, self.ends = f'{{"k":"edge","c":{self.place},"to":"","l":-'.encode(), iter(_ENDS)
-        self.at = -1  # nothing was asked for its line yet
+    def forget(self):
+        """It has ended, or goes on in a forked process, whose file says nothing of it."""
+        self.caller = None  # its frame, once it is known to import
+        self.frame = None  # the same, of a body of the application that the main thread executes
+        self.code = self.namespace = None  # of a body whose place is its file and name
+        self.straight = 0  # up to where a statement is told by its number among the first ones of a source
 
     def describe(self):
         """What telling an import statement in words takes; could an instruction that makes up one be a wide one?"""
         self.consts, self.names = self.code.co_consts, self.code.co_names
         self.odd = self.script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
         self.head = f'{{"k":"edge","c":{self.place},"l":'
-        return self.odd
+        # Its bytecode: an import statement that was seen is none there any more.
+        raw, told = bytearray(self.code.co_code), self.raw if type(self.raw) is bytearray else bytes(self.seen + 1)
+        for at in range(0, min(len(told), len(raw)), 2):
+            if not told[at] and raw[at] == _IMPORT_NAME:
+                raw[at] = 0
+        self.raw = raw
 
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
         if at < _NEAR:
             return frame.f_lineno or 0
-        if self.at < 0:  # where lines begin and end, from the last one asked for on, its line, and where it ends
+        if self.looked < 0:  # where lines begin and end, from the last one asked for on, its line, and where it ends
             self.lines, self.end = self.code.co_lines() if hasattr(self.code, "co_lines") else (), 0
-        if self.at <= at < self.end:
+        if self.looked <= at < self.end:
             line = self.line
         else:
             start = line = 0
-            if at > self.at:
+            if at > self.looked:
                 for start, self.end, line in self.lines:
                     if at < self.end:
                         break
             else:  # back again: from now on it is asked in the long way
                 self.lines, self.end = (), 0
             line = line if line and start <= at else frame.f_lineno or 0
-        self.at, self.line = at, line
+        self.looked, self.line = at, line
         return line
 
 
 _NEAR = 200  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
 
 
-_ENDS = []  # of the events of the first, second, … import statement of a body
 _NOBODY = _Body("0")
 _NOBODY.place = "0"
 _body = _NOBODY  # the innermost body of the main thread
@@ -186,6 +178,7 @@ _door = _bootstrap = _external = None  # globals: of the door, and of the import
 
 _root = os.environ.get("INCIDENT_ROOT", "")
 _roots = tuple({os.path.join(_root, ""), os.path.join(os.path.realpath(_root), "")}) if _root else ()
+_heads = {}  # a folder, by its whole path -> how the text of a file in it begins, as JSON
 _files = {}  # co_filename -> is it a file of the application?
 _folders = {}  # the same of all that lies in a folder: a whole path says so by its folder
 

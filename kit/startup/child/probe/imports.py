@@ -6,12 +6,12 @@ from time import perf_counter_ns as _now
 
 from .bytecode import _EXTENDED_ARG, _IMPORT_NAME, _LAZINESS, _LOAD_CONST, _wide_statement
 from .frames import _Body, _body, _bootstrap, _door, _external, _files, _is_app, _own, _packages, _place_of, _walk
-from .recorder import _emit, _file, _getframe, _ident, _json, _lose, _main_thread, _put, _quietly, _quote, _quoted
+from .recorder import _emit, _file, _getframe, _ident, _json, _lose, _main_thread, _put, _quietly, _quote, _write
 
 # ---- below this line is the text of the probe
 
 
-_imported = {}  # place of a body -> its bytecode, without the import statements that were executed
+_imported = {}  # place of a body -> its bytecode, without the import statements that were executed, or up to where it was
 _importers = {}  # (file, first line, function, module) -> ``_Body``, but for the bodies that the main thread executes
 
 
@@ -19,63 +19,48 @@ _importers = {}  # (file, first line, function, module) -> ``_Body``, but for th
 def _at_import(door):
     """Acts when Python looks up how to call ``__import__``: before the call, and off the stack."""
     try:
-        importer = _body
-        frame = importer.frame
-        # Is the innermost body at an import statement that was not seen yet? Then that is what asks.
-        if (
-            frame is None
-            or importer.raw[(at := frame.f_lasti)] != _IMPORT_NAME
-            or not (_alone or _ident() == _main_thread)
-        ):
-            if importer.library and _ident() == _main_thread:
+        importer, frame = _body, _getframe(1)
+        if frame is not importer.frame:
+            importer = _importer_of(frame, importer)
+            if importer is None:
                 return _plain_import
-            frame = _getframe(1)
-            while frame.f_globals is _own:
-                frame = frame.f_back
-                if frame is None:  # an import of the probe's own, below which nothing is
-                    return _plain_import
-            if frame is not importer.frame:
-                importer = _importer_in(importer, frame)
-                if importer is None:
-                    return _plain_import
-            at, raw = frame.f_lasti, importer.raw
-            if raw[at] != _IMPORT_NAME and (raw[at] != _EXTENDED_ARG or not importer.describe()):
-                return _plain_import
-        if at < importer.straight:
-            importer.raw[at] = 0
+        at = frame.f_lasti
+        if importer.seen < at < importer.straight and importer.raw[at] == _IMPORT_NAME:
+            importer.seen = at
             try:
-                _put(line := importer.mark + next(importer.ends))
+                _put(b"\n")
             except ValueError:
-                _file.go_on(line)
-            return _plain_import
-        raw, line = importer.raw, importer.line_at(frame, at)
-        if importer.names is None:
-            importer.describe()
-        if importer.odd:
-            statement = _odd_statement(importer, frame, at)
-            if statement is None:
-                return _plain_import
-            names, dots, to, tail = statement
-        else:  # the two instructions before it load the names after `from ... import` and the number of dots
-            by, dots, names_by, names, _, to = raw[at - 4 : at + 2]
-            names = importer.consts[names] if names_by == _LOAD_CONST else None
-            dots = importer.consts[dots] if by == _LOAD_CONST else dots
-            to, tail = importer.names[to >> _LAZINESS], importer.tail
-        raw[at] = 0
-        to = _quoted["." * dots + to if dots else to]
-        if names:
-            line = f'{importer.head}{line},"to":{to},"names":{_quote(",".join(names))}{tail}'
+                _file.go_on(b"\n")
         else:
-            line = f'{importer.head}{line},"to":{to}{tail}'
-        try:
-            _put(line.encode())
-        except ValueError:
-            _file.go_on(line.encode())
+            _see_import(importer, frame)
     except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
         pass
     except Exception as problem:
         _lose("import", problem)
     return _plain_import
+
+
+def _see_import(importer, frame):
+    """In words: what an import statement asks for, unless it was executed before or there is none where a frame is."""
+    if importer.names is None:
+        importer.describe()
+    at, raw = frame.f_lasti, importer.raw
+    if raw[at] != _IMPORT_NAME and (raw[at] != _EXTENDED_ARG or not importer.odd):
+        return
+    line = importer.line_at(frame, at)
+    if importer.odd:
+        statement = _odd_statement(importer, frame, at)
+        if statement is None:
+            return
+        names, dots, to, tail = statement
+    else:  # the two instructions before it load the names after `from ... import` and the number of dots
+        by, dots, names_by, names, _, to = raw[at - 4 : at + 2]
+        names = importer.consts[names] if names_by == _LOAD_CONST else None
+        dots = importer.consts[dots] if by == _LOAD_CONST else dots
+        to, tail = importer.names[to >> _LAZINESS], importer.tail
+    raw[at], importer.seen = 0, at
+    names = f',"names":{_quote(",".join(names))}' if names else ""
+    _write(f'{importer.head}{line},"to":{_quote("." * dots + to)}{names}{tail}')
 
 
 _plain_import = __import__
@@ -114,25 +99,18 @@ def _odd_statement(importer, frame, at):
     return (*statement, tail)
 
 
-def _importer_in(body, frame):
+def _importer_of(frame, body):
     """Who imports in a frame that is not known to be that of the innermost body; None where nobody of the application does."""
-    namespace = frame.f_globals
-    if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
-        return None
-    code = frame.f_code
-    if (
-        body.namespace is namespace
-        and body.code is code
-        and not body.library
-        and body.frame is None
-        and _ident() == _main_thread
-    ):
-        body.begin(code, _imported.get(body.place))
-        _imported[body.place] = body.raw
+    if body.frame is None and body.code is frame.f_code and not body.library:
         body.frame = body.caller = frame
         return body
+    namespace = frame.f_globals
+    # The first: as each time that a module's file is opened, that imports ``_io``; the last: an import of the probe's own.
+    if namespace is _external or body.library and _ident() == _main_thread or namespace is _own:
+        return None
     if _files.get(namespace.get("__file__")) is False:  # a module of a library
         return None
+    code = frame.f_code
     if not _is_app(code.co_filename):
         file = namespace.get("__file__")
         if isinstance(file, str):
@@ -147,7 +125,7 @@ def _importer_in(body, frame):
         importer.place = f"{place}"
         if now != _packages[place]:
             importer.tail = f',"p":{_json(now if isinstance(now, str) else None)}}}\n'
-        importer.begin(code, before, code.co_name == "<module>")
+        importer.code, importer.raw, importer.script = code, before, code.co_name == "<module>"
         _importers[key] = importer
     return importer
 
@@ -171,12 +149,10 @@ def _see_declaration():
     frame = _getframe(2)
     while frame.f_globals is _own:
         frame = frame.f_back
-    importer = _body if _body.frame is frame else _importer_in(_body, frame)
+    importer = _body if _body.frame is frame else _importer_of(frame, _body)
     if importer is not None:
         importer.straight = 0  # an older grammar does not read its source beyond this
-        if importer.names is None:
-            importer.describe()
-    _at_import.fget(None)
+        _see_import(importer, frame)
     statement = None if importer is None else _wide_statement(importer, frame.f_lasti)
     if statement is None:
         return

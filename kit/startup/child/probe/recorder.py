@@ -23,17 +23,17 @@ written once; what is null or false may be left out. Kinds of events (``k``):
 place    a function that frames and edges name by its number ``c``: file, function, module, package
 process  a traced process begins: pid, parent, version, executable
 step     a startup step of this process begins; ``stepped``: it ended, with ``error`` or null
-exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames
-         between them, ``how`` import, reload or loader (somebody called a loader), ``again`` true
-         if its namespace was in use before (a reload); ``c`` and ``p`` its place and package, if that
-         is not written by an event of its own
+exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames between them, or, for
+         both, ``l``: the innermost body at that line; ``how`` import, reload or loader (somebody called a loader), ``again``
+         true if its namespace was in use before (a reload); ``c`` and ``p`` its place and package, if that is not written
+         by an event of its own
 script   the code of a file of the application is about to be executed by no standard loader
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``: place,
          line, what it asks for; its time is that of the event before it; from a body that did not begin with ``exec`` (a script, ``runpy``),
          with its frames. None by a function that a library calls while its own body runs, nor, before
          3.12, by one in a thread that it started: what such an import executes shows by ``exec``
-         With a negative line it is that number of the import statements that the source of its place begins with
+         An empty line is one more of the import statements that the source of the main thread's innermost body begins with
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
 engine   an engine was made: ``driver`` as in ``postgresql+asyncpg``, ``async`` true if that driver is asynchronous
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
@@ -74,12 +74,8 @@ _FROZEN = ("<frozen importlib", "<sqlalchemy generated")
 
 def _json(value):
     """A value as JSON text. By hand: importing ``json`` would change the application's import order."""
-    if value is None:
-        return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
+    if value is None or value is True or value is False:
+        return "null" if value is None else str(value).lower()
     if type(value) is int:
         return str(value)
     if isinstance(value, str):
@@ -206,14 +202,3 @@ def _text(value):
     except Exception as error:
         text = "(no text: its __str__ raised %s)" % type(error).__name__
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
-
-
-class _Quoted(dict):
-    """Name of a module, or None -> as JSON."""
-
-    def __missing__(self, name):
-        quoted = self[name] = _quote(name) if type(name) is str else _json(name)
-        return quoted
-
-
-_quoted = _Quoted()

@@ -6,7 +6,7 @@ import sys
 from .bodies import _WATCHED, _open_exec_door, _open_module_door
 from .doors import _begin_guards
 from .engines import _begin_holding
-from .frames import _NOBODY, _places, _root
+from .frames import _NOBODY, _module_files, _places, _root
 from .imports import _look, _open_import_door, _open_import_module_door
 from .recorder import _FOLDER, _before, _counts, _emit, _file, _gc, _getframe, _ident, _TraceFile
 from .starts import _watch_handlers
@@ -17,11 +17,15 @@ from .steps import _at_exit, _run_steps
 
 def _after_fork():
     global _main_thread, _body
-    _main_thread, _body = _ident(), _NOBODY
+    body, _main_thread, _body = _body, _ident(), _NOBODY
+    while body is not None:
+        body.forget()
+        body = body.outer
     _look(True)
     parent = os.getppid()
     _file.open()
     _places.clear()  # they stand in the parent's file
+    _module_files.clear()
     _emit("process", pid=os.getpid(), parent=parent, forked=True)
 
 
