@@ -319,6 +319,21 @@ def test_a_forked_process_goes_on_with_the_bodies_that_its_parent_began(write_in
         assert after == [("service.forks", 5, "service.after"), ("service.main", 2, "service.billing")]
 
 
+@pytest.mark.parametrize("act", ["open(__file__, 'w').write('import json')", "os.unlink(__file__)"])
+def test_a_module_that_changes_its_own_source_is_not_read_from_what_it_became(act, write_incident, duplicate):
+    duplicate["service/main.py"] = "import service.db\nimport service.own\nimport service.billing"
+    duplicate["service/own.py"] = f"import os\nimport service.db\n{act}"
+    trace = reproduce(load(write_incident(duplicate)))
+    edges = [(edge.place.importer, edge.line, edge.wanted.imported) for edge in trace.edges]
+    assert [edge for edge in edges if edge[0] == "service.main"] == [
+        ("service.main", 1, "service.db"),
+        ("service.main", 2, "service.own"),
+        ("service.main", 3, "service.billing"),
+    ]
+    assert [edge for edge in edges if edge[0] == "service.own"] == []
+    assert trace.lost == ("an event of kind edge was not in order",)
+
+
 def test_alembics_env_and_revisions_are_modules_of_the_trace(write_incident, duplicate):
     pytest.importorskip("alembic")
     duplicate["service/main.py"] = """

@@ -124,17 +124,18 @@ class FileEdges:
             raise TypeError("a statement that asks for no module")
         return len(self.statements)
 
-    def tell(self, source_of: Callable[[int], bytes]) -> None:
+    def tell(self, source_of: Callable[[int, int], bytes]) -> None:
         """An edge whose line is negative is that number of the import statements that its place's source begins with.
 
-        :param source_of: a place's number
+        :param source_of: a place's number, and when the first of them was executed
         """
-        place, statement, line, _ = self.columns
+        place, statement, line, at = self.columns
         marks = [(number, place[number], -written) for number, written in enumerate(line) if written < 0]
         most: dict[int, int] = {}
         for _, where, count in marks:
             most[where] = max(count, most.get(where, 0))
-        known = {where: straight_imports(source_of(where), count) for where, count in most.items()}
+        first = {where: at[number] for number, where, _ in reversed(marks)}
+        known = {where: straight_imports(source_of(where, first[where]), count) for where, count in most.items()}
         unknown = {number for number, where, count in marks if count > len(known[where])}
         for number, where, count in marks:
             if number not in unknown:

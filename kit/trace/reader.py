@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -85,13 +86,13 @@ def _edges(collected: Collected) -> Iterator[tuple[FileEdges, dict[int, Place]]]
             yield written, places
 
 
-def _source(collected: Collected, process: int, number: int) -> bytes:
-    """The source of the body that a process names by a number."""
-    code = collected.code(process, number)
-    try:
-        return (collected.paths.space.root / code.raw).read_bytes()
-    except (OSError, ValueError):
-        return b""
+def _source(collected: Collected, process: int, number: int, at: int) -> bytes:
+    """The source of the body that a process names by a number; none where it was written since, or so short before that nobody can say."""
+    path = collected.paths.space.root / collected.code(process, number).raw
+    with suppress(OSError, ValueError):
+        written = path.stat().st_ctime_ns - time.time_ns() + time.perf_counter_ns()
+        return path.read_bytes() if written < at - 10_000_000 else b""
+    return b""
 
 
 class _Reader:
