@@ -56,7 +56,7 @@ def _events_of(path: str, edges: dict[str, FileEdges] | None) -> Iterator[tuple[
         while lines := file.readlines(_BLOCK):
             events, aside = [], []
             for event in _parsed(lines):
-                if event == 0:  # one more of them
+                if event == 0 and bodies[innermost][1] is not None:  # one more of them
                     bodies[innermost][2] += 1
                     event = {"k": "edge", "c": bodies[innermost][1], "to": "", "l": -bodies[innermost][2]}
                 if type(event) is dict:
