@@ -1610,13 +1610,14 @@ def test_a_server_runs_in_the_folder_from_which_its_module_has_the_name_that_was
     assert (incident.app.workdir, incident.startup[0].text) == ("server/main", "uvicorn main:app --port {port}")
 
 
-def test_a_deprecation_in_a_librarys_file_is_no_incident(tmp_path):
+@pytest.mark.parametrize("kind", ["PytestDeprecationWarning", "UserWarning"])
+def test_a_warning_in_a_librarys_file_of_no_kind_of_its_own_is_no_incident(kind, tmp_path):
     project = Project(written(tmp_path / "app", {"shop.py": "stock = 1\n"}))
     for file, expected in (
         ("/usr/lib/python3.12/site-packages/pytest_asyncio/plugin.py", None),
         ("/srv/shop.py", "it is called otherwise"),
     ):
-        log = f"$ pytest -q\n{file}:1: PytestDeprecationWarning: it is called otherwise\n1 passed in 0.1s\n"
+        log = f"$ pytest -q\n{file}:1: {kind}: it is called otherwise\n1 passed in 0.1s\n"
         assert evidence_of(read_log(log), log, project).expected == expected
 
 

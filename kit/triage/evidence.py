@@ -35,6 +35,7 @@ _ONE_LINE = (
 _NO_CAUSE = re.compile(
     r"Application startup failed|(?:Worker|App) failed to|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
 )
+_NOBODYS = re.compile(r"DeprecationWarning$|^(?:User|Future|Runtime|Syntax|Import|Resource)Warning$")
 _ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code (?P<code>[1-9]\d*))")  # 3, 4: it did not load
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
@@ -217,8 +218,7 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
             of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
             if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
                 kind = match.groupdict().get("type") or ""
-                of_library = kind.endswith("DeprecationWarning") and is_library(line.split(":")[0])
-                if of_library or ended and kind.endswith("Warning"):
+                if _NOBODYS.search(kind) and is_library(line.split(":")[0]) or ended and kind.endswith("Warning"):
                     continue  # it is nobody's here, or it went on after that, and ended of what it does not say
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
