@@ -1615,6 +1615,7 @@ def test_a_warning_in_a_librarys_file_of_no_kind_of_its_own_is_no_incident(kind,
     project = Project(written(tmp_path / "app", {"shop.py": "stock = 1\n"}))
     for file, expected in (
         ("/usr/lib/python3.12/site-packages/pytest_asyncio/plugin.py", None),
+        ("pytest_asyncio/plugin.py", None),
         ("/srv/shop.py", "it is called otherwise"),
     ):
         log = f"$ pytest -q\n{file}:1: {kind}: it is called otherwise\n1 passed in 0.1s\n"

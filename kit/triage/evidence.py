@@ -126,7 +126,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     through = [pair for pair in placements if pair[1].placed]
     # The first that passes through the application: later ones usually follow from it.
     typed = [pair for pair in through if _raised_in(pair[0]).type]
-    chosen, alone = next(iter(typed or through or placements), None), _one_line(text)
+    chosen, alone = next(iter(typed or through or placements), None), _one_line(text, project)
     last = re.search(rf"^FAILED: {re.escape(alone[1])}$", text, re.M) if alone else None
     if chosen and last and text.count("\n", 0, last.start()) >= chosen[0].line:
         chosen, through = None, []  # it went on after that, to Alembic's last word
@@ -209,7 +209,7 @@ def common(texts: Sequence[str]) -> str | None:
     return max(shared, key=len, default=None)
 
 
-def _one_line(text: str) -> tuple[str, str, str] | None:
+def _one_line(text: str, project: Project) -> tuple[str, str, str] | None:
     """An error without a traceback: type, text and place; the first line of the most telling kind."""
     ended = _ENDED.search(text)
     for pattern in _ONE_LINE:
@@ -218,13 +218,20 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
             of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
             if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
                 kind = match.groupdict().get("type") or ""
-                if _NOBODYS.search(kind) and is_library(line.split(":")[0]) or ended and kind.endswith("Warning"):
+                if _NOBODYS.search(kind) and not _of_project(line, project) or ended and kind.endswith("Warning"):
                     continue  # it is nobody's here, or it went on after that, and ended of what it does not say
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
     if ended and ended["code"] not in ("3", "4"):
         return "", ended["text"], f"line {text.count(chr(10), 0, ended.start()) + 1} of the log"
     return None
+
+
+def _of_project(line: str, project: Project) -> bool:
+    """Does a line begin with a file of the application? A run of the kit shortens a library's."""
+    path = f"/{line.split(':')[0].strip()}"
+    own = (path.endswith(f"/{file}") or f"/{file}".endswith(path) for file in project.python)
+    return not is_library(path) and any(own)
 
 
 def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
