@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from miniatures import EXPECTED, judged, python
@@ -12,13 +13,14 @@ from kit.diagnose.explanations import MEANINGS, meaning_of_error
 from kit.diagnose.metadata_runs import _sees
 from kit.diagnose.observation import look_at
 from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEFINITIONS, Pair, judge
-from kit.diagnose.registries import _against
+from kit.diagnose.registries import _against, _shadowed
 from kit.diagnose.removed_apis import _user
 from kit.diagnose.two_registrations import is_library
 from kit.diagnose.undecided import _said
 from kit.diagnose.values import Case, Looked
 from kit.incident import load
 from kit.startup.migrations import Migrations
+from kit.trace.routes import Route
 from kit.trace.trace import Trace
 from kit.trace.values import Error, Frame
 
@@ -54,6 +56,15 @@ ENDPOINT = "\n@app.route('/static/<name>')\ndef {}(name): ...\n"
 def test_what_only_looks_like_a_fault_is_accused_of_nothing(files, write_incident):
     files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
     assert mechanism_of(write_incident(files, app={"python": python("2.0")}, expect={}))[0] == "none"
+
+
+def test_a_route_that_its_copy_answers_for_before_another_is_shadowed_by_none():
+    """FastAPI 0.108 copies the routes of a router where that is included: each is there twice."""
+    entries = [SimpleNamespace(frame=SimpleNamespace(application=True), definition=name, kind="route") for name in "ab"]
+    me, user = (
+        Route(path, frozenset({"GET"}), it, ()) for path, it in zip(("/u/me", "/u/{name}"), entries, strict=True)
+    )
+    assert not list(_shadowed([me, user, me, user])) and list(_shadowed([user, me])) == [(user, me)]
 
 
 MODEL = """

@@ -253,6 +253,8 @@ def _shadowed(routes: list[Route]) -> Iterator[tuple[Route, Route]]:
         if not second.entry.frame.application or second.entry.definition is None:
             continue
         for first in routes[:index]:
+            if first[:2] == second[:2] and first.entry.definition == second.entry.definition:
+                break  # as where a router is included: what answers is the same
             if first.entry.definition not in (None, second.entry.definition) and _covers(first, second):
                 yield first, second
                 break
