@@ -142,7 +142,7 @@ class _Teacher:
         work, setup = self.work, _setup(incident)
         seen = seen_in(work, trace)
         taught = lessons_behind(work, Trial(setup, trace, 0, seen.error, seen, 0.0))
-        lessons = [lesson for it in taught if (lesson := _lesson(work, incident, setup, it)) is not None]
+        lessons = [lesson for lack in taught if (lesson := _lesson(work, incident, setup, lack)) is not None]
         modules = {name.partition(".")[0] for name in seen.missing_modules - work.evidence.missing_modules}
         for name in sorted(name for name in modules - work.installed if not work.project.is_own(name)):
             lessons.append(Lesson(f"{work.python} lacks the package of {name}", {}, None))

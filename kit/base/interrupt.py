@@ -56,8 +56,8 @@ def everything_ends() -> Iterator[None]:
         _endings += 1
         now = list(_live.items())
     try:
-        for thing, end in now:
-            end(thing)
+        for live, end in now:
+            end(live)
         yield
     finally:
         with _changing:

@@ -67,8 +67,8 @@ class Decision(NamedTuple):
     def experiment(self) -> Outcome | None:
         """The one that decided: the last, unless that was refuted."""
         last = self.outcomes[-1] if self.outcomes else None
-        asked = self.fault is not None and self.fault.experiment is not None
-        return last if asked and last is not None and last.outcome != "refuted" else None
+        has_experiment = self.fault is not None and self.fault.experiment is not None
+        return last if has_experiment and last is not None and last.outcome != "refuted" else None
 
 
 def decided(

@@ -55,21 +55,21 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
     if site is None or dialect is None or missing is None:
         return None
     backend, driver = dialect
-    asked = _asked_scheme(case, backend, driver)
+    scheme = _asked_scheme(case, backend, driver)
     there = installed(case.incident.python)
     instead = there.drivers(backend) or there.drivers(backend, asynchronous=True)
-    names = "explicitly" if "+" in asked else f"as the usual one of {backend}"
+    names = "explicitly" if "+" in scheme else f"as the usual one of {backend}"
     because = (
-        f"the engine made at {site} asks for the driver {driver} ({asked}://…, {names}), and it cannot be imported: {error}",
+        f"the engine made at {site} asks for the driver {driver} ({scheme}://…, {names}), and it cannot be imported: {error}",
         f"drivers for {backend} that are installed: {', '.join(instead) or 'none'}",
-        *_carriers(case, asked, site),
+        *_carriers(case, scheme, site),
     )
     against = {
         "unknown-url-scheme": f"the dialect {backend} was found, and failed only when it imported its driver",
         "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
     }
     text = next(text for text in error_texts(error) if text)
-    about = _about(case, error, site, asked, f"{backend}+{instead[0]}" if instead else None, text)
+    about = _about(case, error, site, scheme, f"{backend}+{instead[0]}" if instead else None, text)
     return Fault("driver-not-installed", because, against=against, error=error, **about)
 
 

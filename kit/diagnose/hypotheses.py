@@ -198,8 +198,12 @@ def log_matches_source(known: Known) -> Answer:
     if after is not None and after.differs:
         what = after.differs[0]
         builds = ", ".join(map(str, triaged.builds))
-        made = f"it can come from {builds}" if builds else "no build has all of its frames"
-        return "refuted", experiment, f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {made}"
+        origin = f"it can come from {builds}" if builds else "no build has all of its frames"
+        return (
+            "refuted",
+            experiment,
+            f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {origin}",
+        )
     if triaged.builds or triaged.worktree_matches:
         where = f"{triaged.builds[0]}, the newest build" if triaged.builds else "the application's folder"
         return "confirmed", experiment, f"every frame of the log is in {where}"
@@ -270,8 +274,8 @@ def _test(hypothesis: Hypothesis, known: Known | None) -> Answer:
     """:param known: None where no table was registered a second time"""
     kind = kind_of(hypothesis)
     if kind is None:
-        what = "kind" if hypothesis.kind else "claim"
-        return "undecided", "none", f"no experiment for this {what}; kinds with one: {', '.join(KINDS)}"
+        word = "kind" if hypothesis.kind else "claim"
+        return "undecided", "none", f"no experiment for this {word}; kinds with one: {', '.join(KINDS)}"
     if known is None:
         return "undecided", "none", "no table was registered a second time in this startup"
     return KINDS[kind][1](known)

@@ -174,7 +174,7 @@ def _missing(case: Case, failed: list[Import]) -> str | None:
     """The first route, endpoint, task or table that a failed module declares and that is nowhere."""
     there = {entry.key for entry in case.trace.entries}
     # What a revision creates is on a metadata of Alembic's own, and no model.
-    tables = {it.table for it in case.trace.registrations if it.application and not it.removed}
+    tables = {r.table for r in case.trace.registrations if r.application and not r.removed}
     for import_ in failed:
         tree = case.tree(import_.file or "")
         for node in ast.walk(tree):
@@ -231,9 +231,9 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
     if len(folders) != 1:
         return None
     folder = folders.pop() or "."
-    who = str(asks) if asks else f"step {command[0]}"
+    asker = str(asks) if asks else f"step {command[0]}"
     because = (
-        f"{who} asks for {module}, and no folder on the path of this step holds it: {first_line(str(error))}",
+        f"{asker} asks for {module}, and no folder on the path of this step holds it: {first_line(str(error))}",
         f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
     )
     app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
@@ -254,9 +254,9 @@ def _file_in_front(case: Case, error: Error, asks: Frame, module: str, folder: s
     sites = (Place.of("asks", asks, module), Place("in front", first, 1, top, top))
     now, then = f"python {first}", f"python -m {first[:-3].replace('/', '.')}"
     steps = [Step.model_validate({step.kind: step.text.replace(now, then)}) for step in case.incident.startup]
-    asked = folder == "." and any(now in step.text for step in case.incident.startup)
+    typed = folder == "." and any(now in step.text for step in case.incident.startup)
     run = f"{first} run as a module, from the folder {folder}"
-    experiment = Experiment(run, with_steps(case.incident, steps), gone(first_line(error.text))) if asked else None
+    experiment = Experiment(run, with_steps(case.incident, steps), gone(first_line(error.text))) if typed else None
     against = {"circular-import": "the package is never reached"}
     return Fault("module-not-on-path", because, sites=sites, against=against, error=error, experiment=experiment)
 

@@ -72,8 +72,8 @@ def _by(case: Case, error: Error) -> str:
     """At whose asking, and who caught it."""
     site = innermost(error)
     caught = next((swallowed.site for swallowed in case.trace.swallowed if swallowed.error == error), None)
-    asked = f" at {site}" if site else " by the kit, after the startup"
-    return asked + (f"; it was caught, at {caught}" if caught else "")
+    where = f" at {site}" if site else " by the kit, after the startup"
+    return where + (f"; it was caught, at {caught}" if caught else "")
 
 
 def _target(statement: ast.stmt) -> str | None:

@@ -80,9 +80,9 @@ def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | N
     if not revisions:
         return None
     if seen is not None and seen.text:
-        file, text, what = seen.file, seen.text, f"the file that git last saw ({seen.file}) is put back"
+        file, text, sentence = seen.file, seen.text, f"the file that git last saw ({seen.file}) is put back"
     else:
-        file, what = (
+        file, sentence = (
             f"{revisions[0].folder}/incident_restored.py",
             f"an empty revision {id} in the place of the missing one",
         )
@@ -90,7 +90,7 @@ def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | N
         down = [head.id for head in heads_of([revision for revision in revisions if revision.id not in later])]
         text = _EMPTY.format(id, tuple(down) or None)
     judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")
-    return Experiment(what, case.incident, judge, {file: text})
+    return Experiment(sentence, case.incident, judge, {file: text})
 
 
 def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | None:
@@ -100,8 +100,8 @@ def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | 
     after = with_steps(case.incident, [_upgrade_to(case, first.id), head], [])
 
     def judge(base: Trace, later: Trace) -> tuple[bool | None, str]:
-        words = [f"{what} {'fails: ' + wrong if (wrong := failure(trace)) else 'passes'}"
-                 for what, trace in (("from base to head in one run", base), (f"after {first.id}", later))]  # fmt: skip
+        words = [f"{how} {'fails: ' + wrong if (wrong := failure(trace)) else 'passes'}"
+                 for how, trace in (("from base to head in one run", base), (f"after {first.id}", later))]  # fmt: skip
         wrong = failure(base), failure(later)
         still = any(why is not None and name in why for why in wrong)
         return True if still else None if any(wrong) else False, "; ".join(words)

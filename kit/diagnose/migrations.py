@@ -72,14 +72,14 @@ def unknown_revision(case: Case, error: Error) -> Fault | None:
     at_database = case.migrations is not None and id in case.migrations.current
     heads = heads_of([revision for revision in revisions if revision not in naming])
     if naming:
-        who = f"{_listed(naming)} follows {id}, and no file has that revision"
+        sentence = f"{_listed(naming)} follows {id}, and no file has that revision"
     elif asks is not None and not at_database:
-        who = f"step {asks.number} asks for {id}, and no file has that revision"
+        sentence = f"step {asks.number} asks for {id}, and no file has that revision"
     else:
-        who = f"the database is at {id}, and no file has that revision"
+        sentence = f"the database is at {id}, and no file has that revision"
     seen = last_seen(case.incident, id)
     because = (
-        f"{who}: {error}",
+        f"{sentence}: {error}",
         f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
         seen.sentence if seen else f"where {id} came from is not known: the application's history names it nowhere",
     )
@@ -104,13 +104,13 @@ def created_by_two_revisions(case: Case) -> Fault | None:
         if not others or operation is None:
             continue
         other, first = others[0]
-        what = f"{kind or 'object'} {name}"
+        named = f"{kind or 'object'} {name}"
         because = (
             f"{other.file}:{first.line} (revision {other.id}) and {revision.file}:{operation.line} (revision {revision.id}) "
-            f"both create {what}",
+            f"both create {named}",
             f"seen as: {error}",
         )
-        against = {"created-outside-migrations": f"a revision creates {what} before the one that fails"}
+        against = {"created-outside-migrations": f"a revision creates {named} before the one that fails"}
         sites = (
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
@@ -127,21 +127,26 @@ def created_outside_migrations(case: Case) -> Fault | None:
             continue
         frame = _frame_in(error, revision)
         at = operation.line if operation is not None else frame.line if frame else revision.line
-        what = f"{kind or 'object'} {name}"
+        named = f"{kind or 'object'} {name}"
         makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
-            who = f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
+            sentence = (
+                f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
+            )
         elif earlier:
-            who = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
+            sentence = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
         else:
             continue
-        because = (f"revision {revision.id} creates {what} at {revision.file}:{at}, and it is there: {error}", who)
+        because = (
+            f"revision {revision.id} creates {named} at {revision.file}:{at}, and it is there: {error}",
+            sentence,
+        )
         sites = (
             *(Place.of("creates it", site) for _, site in makers[:1]),
             Place("revision", revision.file, at, revision.id),
         )
-        against = {"created-by-two-revisions": f"no other revision creates {what}"}
+        against = {"created-by-two-revisions": f"no other revision creates {named}"}
         run = runs.without_maker(case, makers[0] if makers else None, error)
         more = {"sites": sites, "against": against, "error": error, "experiment": run}
         return Fault("created-outside-migrations", because, name, **more)
@@ -268,7 +273,7 @@ def _already_there(case: Case):
 
 def _creates(operation: Operation, kind: str, name: str) -> bool:
     kinds = _ALIKE.get(kind, (kind,))
-    alike = (text for made, text in operation.creates if kinds is None or made in kinds)
+    alike = (text for created_kind, text in operation.creates if kinds is None or created_kind in kinds)
     return any(name in (text, text.rpartition(".")[2]) for text in alike)
 
 

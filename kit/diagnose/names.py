@@ -59,10 +59,10 @@ def _not_imported(case: Case, asked: Asked, definition: Named, error: Error) -> 
     line = _line_of(case, asked)
     module = case.module_of(definition.file)
     others = sorted({i.step for i in case.trace.imports if i.module == module and i.application})
-    who = _imported_by(case, module) + (f" (it is imported in {', '.join(others)})" if others else "")
+    sentence = _imported_by(case, module) + (f" (it is imported in {', '.join(others)})" if others else "")
     when = "when the mappers were configured" if asked.role == "relationship" else "when the foreign key was looked up"
     because = (
-        f"the {asked.role} at {asked.file}:{line} names {asked.name}, which {definition.file}:{definition.line} defines; {who}",
+        f"the {asked.role} at {asked.file}:{line} names {asked.name}, which {definition.file}:{definition.line} defines; {sentence}",
         f"{when}: {first_line(str(error))}",
     )
     sites = (
@@ -96,11 +96,11 @@ def name_on_another_metadata(case: Case, error: Error) -> Fault | None:
 
 def _elsewhere(case: Case, asked: Asked, other: Registration, error: Error) -> Fault:
     line = _line_of(case, asked)
-    what = f"class {other.class_}" if asked.name == _short(other.class_) else f"table {other.table}"
+    named = f"class {other.class_}" if asked.name == _short(other.class_) else f"table {other.table}"
     expression = "" if asked.text == asked.name else f" in {asked.text!r}"
     because = (
         f"the {asked.role} at {asked.file}:{line} asks for {asked.name!r} by its name{expression}, which is looked up on the metadata made at "
-        f"{asked.by.metadata.label}; the {what}, defined at {other.site}, is on the one made at {other.metadata.label}",
+        f"{asked.by.metadata.label}; the {named}, defined at {other.site}, is on the one made at {other.metadata.label}",
         f"seen as: {first_line(str(error))}",
     )
     sites = (

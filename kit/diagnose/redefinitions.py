@@ -73,10 +73,10 @@ def _raised_by(case: Case, definition: Registration) -> str:
 def extend_existing_merged(case: Case) -> Fault | None:
     for pair in merged_pairs(case.trace, case.table):
         first, second = pair.first, pair.second
-        what = "added its columns to" if second.outcome == "extended" else "was dropped in favour of"
+        effect = "added its columns to" if second.outcome == "extended" else "was dropped in favour of"
         again = one_place(first, second)
         before = "the table that it had made before" if again else f"the table of {_called(first)} at {first.site}"
-        merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {what} {before}, {_raised_by(case, second)}"
+        merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {effect} {before}, {_raised_by(case, second)}"
         if pair.one_definition:  # what executed the same statement again is the mechanism, the flag only hides it
             finding = judge(pair)
             because = (*finding.because, merge)
@@ -177,5 +177,5 @@ def _competes(pair: Pair) -> bool:
 
 def _called(registration: Registration) -> str:
     """What a definition is, in words."""
-    made = f"the Table() {registration.site.name or ''}".rstrip()
-    return f"the class {registration.class_}" if registration.class_ else made
+    call = f"the Table() {registration.site.name or ''}".rstrip()
+    return f"the class {registration.class_}" if registration.class_ else call

@@ -151,9 +151,9 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
     for body in (second, first):
         loaded = loaded_by_path(pair.trace, body)
         if loaded is not None:
-            what = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
+            sentence = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
             other = pair.first if body is second else pair.second
-            return True, f"{what}, beside the import as {other.frame.module}"
+            return True, f"{sentence}, beside the import as {other.frame.module}"
     return False, "the import system executed the file both times; no loader executed it by its path"
 
 

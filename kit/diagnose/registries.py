@@ -213,22 +213,22 @@ def route_on_another_application(case: Case) -> Fault | None:
     request = _request_of(case)
     if request is None or case.failures or case.expected is None or case.expected.ok is not False:
         return None
-    made: dict[tuple, Entry] = {}  # the first route of an application comes of its construction
+    first_routes: dict[tuple, Entry] = {}  # the first route of an application comes of its construction
     for entry in case.trace.entries:
-        made.setdefault((entry.process, entry.registry), entry)
+        first_routes.setdefault((entry.process, entry.registry), entry)
     holds: dict[tuple, Route | None] = {}
     for routes in routes_of(case.trace.entries):
         outermost = (*routes[0].includes, routes[0].entry)[0]
-        asked = next((route for route in routes if route.takes(*request)), None)
-        holds[outermost.process, outermost.registry] = asked
+        taking = next((route for route in routes if route.takes(*request)), None)
+        holds[outermost.process, outermost.registry] = taking
     for (one, route), (other, lacks) in permutations(holds.items(), 2):
         if route is None or lacks is not None or one[0] != other[0]:
             continue
-        entries = sorted((made[one], made[other]), key=attrgetter("at"))
+        entries = sorted((first_routes[one], first_routes[other]), key=attrgetter("at"))
         pair = Pair(case.trace, *map(_as_registration, entries))
         if not pair.one_definition or (finding := judge(pair)).mechanism == "undecided":
             continue
-        maker = made[one].frame
+        maker = first_routes[one].frame
         because = (
             f"{' '.join(request)} fits a route that {route.entry.frame} adds to the application that {maker} makes in "
             f"module {maker.module}; another one, which the same line made, has no such route",

@@ -139,10 +139,10 @@ def lacking(case: Case, error: Error) -> Removal | None:
         if version is None or own or match.re is _MODULE and module == library:
             continue
         library = library.replace("_", "-").lower()
-        what = f"the module {module}" if match.re is _MODULE else f"{match['name']} of {module}"
+        named = f"the module {module}" if match.re is _MODULE else f"{match['name']} of {module}"
         ranges = (range_ for _, _, range_ in case.requirements.get(library, ()))
-        asked = (range_ for range_ in ranges if (least := _LEAST.search(range_)) and not _since(version, least[1]))
-        return Removal(library, None, what, next(asked, ""))
+        at_least = (range_ for range_ in ranges if (least := _LEAST.search(range_)) and not _since(version, least[1]))
+        return Removal(library, None, named, next(at_least, ""))
     return None
 
 
@@ -159,23 +159,23 @@ def _listed(text: str) -> Removal | None:
         wanted = [("module", match[1], f"the module {match[1]}")]
     else:
         return None
-    for where, name, what in wanted:
+    for where, name, named in wanted:
         for (library, line, place), names in _removals()[0].items():
             if place == where and name in names:
-                return Removal(library, line, what)
+                return Removal(library, line, named)
     return None
 
 
 def _called(case: Case, error: Error, text: str) -> Removal | None:
     """A call that a line no longer takes; where only Python complains, the library's own object has to stand in the statement."""
-    for library, line, pattern, what in _removals()[1]:
+    for library, line, pattern, named in _removals()[1]:
         if pattern.search(text):
             package = library.replace("-", "_")
             inside = any(frame.file.startswith(f"{package}/") for frame in error.frames)
             names = text.startswith(("MetaData.", "SQLAlchemy.")) or inside
             loaded = any(import_.module == package for import_ in case.trace.imports)
             if names or (loaded and error.type == "TypeError" and "tuple indices" not in text):
-                return Removal(library, line, what)
+                return Removal(library, line, named)
     return None
 
 
@@ -187,8 +187,8 @@ def _removals() -> tuple[dict[tuple[str, str, str], frozenset[str]], list[tuple[
         head, _, listed = row.partition(": ")
         library, line, place = head.split(" ") if not row.startswith("#") else ("", "", "")
         if place == "calls":
-            pattern, _, what = listed.partition(" => ")
-            calls.append((library, line, re.compile(pattern), what))
+            pattern, _, named = listed.partition(" => ")
+            calls.append((library, line, re.compile(pattern), named))
         elif place:
             names[library, line, place] = frozenset(listed.split(" "))
     return names, calls

@@ -37,9 +37,9 @@ def setting_missing(case: Case, error: Error) -> Fault | None:
         return None
     names = list(dict.fromkeys(reading.name for reading in lacking))
     how = "without a default" if any(reading.required for reading in lacking) else "which gives None"
-    what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
+    named = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
     because = (
-        f"{what} is read at {', '.join(map(str, lacking))}, {how}, and is not set: {first_line(str(error))}",
+        f"{named} is read at {', '.join(map(str, lacking))}, {how}, and is not set: {first_line(str(error))}",
         *_deployments(case, names),
     )
     fields = [

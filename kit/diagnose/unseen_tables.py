@@ -30,7 +30,7 @@ def unseen_by_alembic(case: Case) -> Fault | None:
         return None
     drops = _dropped(case)
     # Of several processes that register one table, the first tells of it.
-    wanted = {(it.table, it.site): it for it in reversed(_wanted(case)) if _is_unseen(case, it, drops)}
+    wanted = {(other.table, other.site): other for other in reversed(_wanted(case)) if _is_unseen(case, other, drops)}
     unseen = list(wanted.values())[::-1]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
     by_sources = dict.fromkeys((*case.named, *case.classes))
@@ -146,9 +146,9 @@ def _of_the_same_name(case: Looked, registration: Registration) -> Registration 
     handed = {made_at(label) for label in case.migrations.handed or ()}
     if not handed or made_at(registration.metadata.label) in handed:
         return None
-    same = (it for it in case.migrations.trace.registrations if it.table == registration.table)
-    there = (it for it in same if it.class_ and it.site != registration.site)
-    return next((it for it in there if made_at(it.metadata.label) in handed), None)
+    same = (other for other in case.migrations.trace.registrations if other.table == registration.table)
+    there = (other for other in same if other.class_ and other.site != registration.site)
+    return next((other for other in there if made_at(other.metadata.label) in handed), None)
 
 
 def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
@@ -287,21 +287,21 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
     """Tables that the sources name and that no step imported, or that ``env.py`` does not see."""
     registered = {r.table.split(".")[-1] for r in looked.trace.registrations if r.application}
     seen = looked.migrations
-    asked = seen is not None and not seen.problem and seen.models is not None
-    handed = {key.split(".")[-1] for key in seen.models} if asked else set()
+    compared = seen is not None and not seen.problem and seen.models is not None
+    handed = {key.split(".")[-1] for key in seen.models} if compared else set()
     executed = {import_.file for import_ in looked.trace.imports if import_.ended is not None and import_.error is None}
     models = []
     for named in looked.named:
         if named.file in executed and named.table not in registered:
             continue  # its class makes no table of its own, as one of single-table inheritance, or a condition decides
-        knows = {"startup": registered} | ({"env.py": handed} if asked else {})
-        lacking = [who for who, there in knows.items() if named.table not in there]
-        apart = _apart(looked, named) if asked else None
+        knows = {"startup": registered} | ({"env.py": handed} if compared else {})
+        lacking = [reader for reader, there in knows.items() if named.table not in there]
+        apart = _apart(looked, named) if compared else None
         twin = _of_the_same_name(looked, apart) if apart is not None else None
         if twin is not None and "env.py" not in lacking:
             lacking.append("env.py")
         if lacking:
-            differences = zip(seen.differing, seen.differences, strict=False) if asked else ()
+            differences = zip(seen.differing, seen.differences, strict=False) if compared else ()
             drops = next(
                 (says for table, says in differences if table == named.table and table not in seen.models), None
             )
@@ -328,6 +328,6 @@ def _apart(looked: Looked, named: Named) -> Registration | None:
     if not made or by_env & {*made}:
         return None
     handed = {made_at(label) for label in (*seen.handed, *(c.metadata for c in looked.trace.created if c.metadata))}
-    every = (it for it in (*looked.trace.registrations, *seen.trace.registrations) if it.application)
-    of_it = [it for it in every if it.site.file == named.file and same_table(named.table, it.table)]
-    return None if any(made_at(it.metadata.label) in handed for it in of_it) else next(iter(of_it), None)
+    every = (r for r in (*looked.trace.registrations, *seen.trace.registrations) if r.application)
+    of_it = [r for r in every if r.site.file == named.file and same_table(named.table, r.table)]
+    return None if any(made_at(r.metadata.label) in handed for r in of_it) else next(iter(of_it), None)

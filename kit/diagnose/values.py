@@ -168,8 +168,8 @@ class Case(Looked):
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:
         """What the application itself put on a metadata of its own, and is there."""
-        own = (it for it in self.trace.registrations if it.application and it.frame.application)
-        return tuple(it for it in own if it.outcome == "registered" and not it.removed)
+        own = (r for r in self.trace.registrations if r.application and r.frame.application)
+        return tuple(r for r in own if r.outcome == "registered" and not r.removed)
 
     @cached_property
     def sources(self) -> dict[str, str]:

@@ -148,8 +148,8 @@ def history_of(
     seeds: list[str] = []
     if incident.log is not None:
         try:
-            made = triage(incident.resolve(incident.log), repository, error=incident.expect.error)
-            seeds = [build.sha for build in made.builds]
+            triaged = triage(incident.resolve(incident.log), repository, error=incident.expect.error)
+            seeds = [build.sha for build in triaged.builds]
         except IncidentError as error:
             progress(f"the log gives no hint: {error}")
     newest, around = default_range(incident, repository)

@@ -205,12 +205,12 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
 
 def chosen_kinds(project: Project, variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     """Variables by which another database is chosen than the usual one: PostgreSQL, as a file spells it that reads or names them."""
-    choosing = [it for it in variables if not it.required and _KIND_NAME.search(it.name.upper())]
+    choosing = [var for var in variables if not var.required and _KIND_NAME.search(var.name.upper())]
     texts = [project.text(file) for file in project.sources if choosing]
-    marks = [(it, mark) for it in choosing for mark in (f"class {it.kind}(", it.name, *it.names)]
-    asked = ((it, text) for it, mark in marks for text in texts if mark in text)
-    spelt = ((it, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for it, text in asked)
-    return {it.name: (match[1], it) for it, match in reversed([*spelt]) if match}
+    marks = [(var, mark) for var in choosing for mark in (f"class {var.kind}(", var.name, *var.names)]
+    marked = ((var, text) for var, mark in marks for text in texts if mark in text)
+    spelt = ((var, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for var, text in marked)
+    return {var.name: (match[1], var) for var, match in reversed([*spelt]) if match}
 
 
 def refused_settings(project: Project, text: str) -> bool:
@@ -299,8 +299,8 @@ def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: 
     known = {variable.name for variable in variables if variable.rank == 0}
     of_frameworks = ("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_", "LITESTAR_", "SANIC_")
     for name, (text, at) in env.items():
-        asked = name in known or name.startswith(of_frameworks)
-        if asked and text and name not in without | _OF_THE_KIT and not _URL_NAME.search(name):
+        is_asked = name in known or name.startswith(of_frameworks)
+        if is_asked and text and name not in without | _OF_THE_KIT and not _URL_NAME.search(name):
             yield name, text, at
 
 

@@ -53,8 +53,8 @@ def interpreter(named: str | None, resolve: Callable[[str], Path], where: Callab
 def _behind(program: str) -> tuple[str | None, str]:
     """The interpreter that a program is, or what is wrong with it: version managers put scripts in its place."""
     try:
-        asked = [program, "-c", "import sys; print(sys.executable); sys.exit(sys.version_info < (3, 8))"]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+        command = [program, "-c", "import sys; print(sys.executable); sys.exit(sys.version_info < (3, 8))"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"does not run: {error}"
     if not done.returncode and done.stdout.strip():
@@ -115,13 +115,13 @@ class Interpreter:
     def other_than_asked(self, project: Project) -> str:
         """The Python that the application asks for, with the file that says so, where this one is none of it; else empty."""
         for file in project.named("pyproject.toml")[:1]:
-            asked = project.toml(file).get("project", {}).get("requires-python")
+            required = project.toml(file).get("project", {}).get("requires-python")
             try:
-                allowed = SpecifierSet(asked) if isinstance(asked, str) else None
+                allowed = SpecifierSet(required) if isinstance(required, str) else None
             except InvalidSpecifier:
                 continue
             if allowed and self.version and not any(allowed.contains(f"{self.version}.{patch}") for patch in range(40)):
-                return f"Python {asked}, as {file} asks for"
+                return f"Python {required}, as {file} asks for"
         return ""
 
     def has_program(self, name: str) -> bool:
@@ -159,11 +159,13 @@ def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str],
 def how_to_make(project: Project, lacking: Sequence[str], version: str | None) -> str:
     """The command that makes an environment with an application's packages."""
     python = f"python{version}" if version else "python3"
-    asked = next(iter(project.named("requirements.txt", "uv.lock", "poetry.lock", "pyproject.toml", "setup.py")), None)
-    below = os.path.dirname(asked or "") or "."
+    requirements = next(
+        iter(project.named("requirements.txt", "uv.lock", "poetry.lock", "pyproject.toml", "setup.py")), None
+    )
+    below = os.path.dirname(requirements or "") or "."
     install = " ".join(_ALIASES.get(module, module) for module in lacking)
-    if asked:
-        install = f"-r {project.root / asked}" if asked.endswith(".txt") else f"{project.root / below}"
+    if requirements:
+        install = f"-r {project.root / requirements}" if requirements.endswith(".txt") else f"{project.root / below}"
     return f"{python} -m venv app-env && app-env/bin/python -m pip install {install}; then name it: --python app-env/bin/python"
 
 

@@ -200,9 +200,11 @@ class Incident(Part):
 
     @model_validator(mode="after")
     def _a_port_is_served(self) -> "Incident":
-        asked = next((check for check in self.all_checks if check.command and "{port}" in check.command), None)
-        if asked and not any(step.kind == "serve" for step in self.startup):
-            raise ValueError(f"checks: {asked}: {{port}} stands for the port of a server, and no step is 'serve: …'")
+        with_port = next((check for check in self.all_checks if check.command and "{port}" in check.command), None)
+        if with_port and not any(step.kind == "serve" for step in self.startup):
+            raise ValueError(
+                f"checks: {with_port}: {{port}} stands for the port of a server, and no step is 'serve: …'"
+            )
         return self
 
     @field_validator("database_server")

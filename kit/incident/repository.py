@@ -76,8 +76,8 @@ def open_repository(folder: Path, *, subdir: str = ".", named: str = "the reposi
     folder = Path(folder).resolve()
     # Without a ceiling git would take a repository that happens to lie above.
     alone = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    asked = ("rev-parse", "--is-bare-repository", "--is-shallow-repository")
-    done = run_git(*asked, folder=folder, environment=alone)
+    questions = ("rev-parse", "--is-bare-repository", "--is-shallow-repository")
+    done = run_git(*questions, folder=folder, environment=alone)
     if done.returncode:
         errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise IncidentError(
@@ -180,8 +180,8 @@ class Repository:
             return []
         # Line ends separate requests, so a name with a line end cannot be asked for.
         lines = ("0" * 40 if "\n" in name else name for name in names)
-        asked = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-        out = self.git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", input=asked)
+        request = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        out = self.git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", input=request)
         objects: list[tuple[str, str, int] | None] = []
         for line in out.decode("utf-8", "surrogateescape").splitlines():
             words = line.split(" ")
@@ -191,10 +191,10 @@ class Repository:
 
     def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The content of blobs by id, read by one process; a missing blob is left out."""
-        asked = list(dict.fromkeys(ids))
-        if not asked:
+        unique = list(dict.fromkeys(ids))
+        if not unique:
             return {}
-        out = self.git("cat-file", "--batch", input="".join(f"{id_}\n" for id_ in asked).encode())
+        out = self.git("cat-file", "--batch", input="".join(f"{id_}\n" for id_ in unique).encode())
         contents, at = {}, 0
         while at < len(out):
             end = out.index(b"\n", at)

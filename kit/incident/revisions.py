@@ -62,7 +62,7 @@ class Revision:
 
     def operation_at(self, line: int, text: str = "") -> Operation | None:
         """The operation at a line; below a ``with`` at that line, the first operation that the error's text names."""
-        below = [it for it in self.operations if it.within == line and it.call != "batch_alter_table"]
+        below = [other for other in self.operations if other.within == line and other.call != "batch_alter_table"]
         names = set(re.findall(r"\w+", text))
         named = [operation for operation in below if names.intersection(operation.texts)]
         if named or len(below) == 1:
@@ -202,8 +202,8 @@ def _enum(node: ast.AST) -> str | None:
     if not isinstance(node, ast.Call) or _last(node.func) not in ("Enum", "ENUM"):
         return None
     keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-    made = keywords.get("create_type")
-    if "name" not in keywords or isinstance(made, ast.Constant) and made.value is False:
+    create_type = keywords.get("create_type")
+    if "name" not in keywords or isinstance(create_type, ast.Constant) and create_type.value is False:
         return None
     return next(iter(_texts(keywords["name"])), None)
 

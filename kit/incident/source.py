@@ -52,7 +52,7 @@ def nodes_at(tree: ast.AST, line: int, *kinds: type[ast.AST]) -> list:
 def text_at(tree: ast.AST, line: int) -> str:
     """The text of the innermost statement at a line, of one with a body its head; empty where there is none."""
     holding = nodes_at(tree, line, ast.stmt)[-1:]
-    return "".join(ast.unparse(it).partition("\n" if hasattr(it, "body") else "\0")[0] for it in holding)
+    return "".join(ast.unparse(node).partition("\n" if hasattr(node, "body") else "\0")[0] for node in holding)
 
 
 def assigned_name(statement: ast.stmt) -> str | None:

@@ -99,10 +99,10 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
         for library, line, range_ in _required_in(text) if requires else ():
             requirements.setdefault(library, []).append((file, line, range_))
     tables = read_tables(contents).definitions
-    classes = tuple(Named(it.table or it.may_be or "", it.file, it.line, it.name) for it in tables)
+    classes = tuple(Named(table.table or table.may_be or "", table.file, table.line, table.name) for table in tables)
     return Sources(
         tuple(sorted(contents)),
-        tuple(class_ for class_, it in zip(classes, tables, strict=True) if it.table is not None),
+        tuple(class_ for class_, table in zip(classes, tables, strict=True) if table.table is not None),
         classes,
         tuple(tasks),
         tuple(sorted(statements, key=lambda statement: (statement.file, statement.line, statement.imported))),

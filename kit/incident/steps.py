@@ -184,9 +184,9 @@ class Check(Part):
     def __str__(self) -> str:
         if self.http is not None:
             origin = self.http.headers.get("Origin")
-            asked = f"http: {self.http.method} {self.http.path} → {self.http.status}"
-            asked += f" with {self.http.contains!r}" if self.http.contains is not None else ""
-            asked += f" by {self.http.served_by}" if self.http.served_by is not None else ""
-            return asked + (f" (Origin {origin})" if origin else "")
+            text = f"http: {self.http.method} {self.http.path} → {self.http.status}"
+            text += f" with {self.http.contains!r}" if self.http.contains is not None else ""
+            text += f" by {self.http.served_by}" if self.http.served_by is not None else ""
+            return text + (f" (Origin {origin})" if origin else "")
         value = getattr(self, self.kind)
         return self.kind if value is True or self.routes else f"{self.kind}: {value}"

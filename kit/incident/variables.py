@@ -127,14 +127,14 @@ def _of_os(node: ast.expr, tree: ast.Module) -> bool:
 
 def _asked_for(nodes: list[ast.AST]) -> set[str]:
     """Variables that a source asks for before it reads them: it can do without."""
-    asked = set()
+    names = set()
     for node in nodes:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
             if "environ" in ast.unparse(node.comparators[0]):
-                asked.add(_literal(node.left))
+                names.add(_literal(node.left))
         elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _ENVIRON:
-            asked.add(_literal(node.args[0]))
-    return asked - {None}
+            names.add(_literal(node.args[0]))
+    return names - {None}
 
 
 def _bound(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.expr]]:

@@ -227,10 +227,10 @@ def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
 def _of_program(project: Project, evidence: Evidence, program: Program, points: float, env: dict) -> Iterator[Start]:
     """Startups for a program of the log, made from the application's sources."""
     words = subcommand_of(project, evidence.frames) if program.name == "flask" and not program.what else []
-    asked = program.what or " ".join(words)
-    what = f"{program.name} {asked}".strip()
-    for line, folder, more, at in _lines(project, evidence, program.name, asked):
-        because = f"{what}: {program.because}" + (f"; {at}" if at else "")
+    argument = program.what or " ".join(words)
+    command = f"{program.name} {argument}".strip()
+    for line, folder, more, at in _lines(project, evidence, program.name, argument):
+        because = f"{command}: {program.because}" + (f"; {at}" if at else "")
         if step := step_of(line, project, folder):
             yield Start((step,), because, points + more, folder, env=env)
 

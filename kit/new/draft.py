@@ -30,8 +30,8 @@ def because_of(work: Search, setup: Setup, interpreter: Interpreter) -> list[tup
         ("app.workdir", start.workdir, known.get("workdir", start.because)),
         ("app.path", ", ".join(setup.path) or "empty", known.get("path", "only the folders that Python adds itself")),
     ]
-    asked = "a trial asked for it"
-    reasons += [(f"app.env.{name}", value, known.get(f"env.{name}", asked)) for name, value in setup.env.items()]
+    because = "a trial asked for it"
+    reasons += [(f"app.env.{name}", value, known.get(f"env.{name}", because)) for name, value in setup.env.items()]
     keys = ("database", "database_driver", "database_env", "prepare")
     reasons += [(key, str(content[key]), known.get(key, "")) for key in keys if content.get(key)]
     if work.evidence.expected:
@@ -173,21 +173,21 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
     """A sentence: what was started, and what happened; of several steps the one that failed in the best trial."""
     ran = best.trace.steps if best is not None and best.shows_incident and best.trace is not None else ()
     failed = next((number for number, step in enumerate(ran) if step.ok is False), -1)
-    what = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
+    subject = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
     if evidence.table:
-        return f"{what} fails: table {evidence.table} is already defined"
+        return f"{subject} fails: table {evidence.table} is already defined"
     if evidence.request and not evidence.expected:
-        return f"{what} does not serve {' '.join(evidence.request)}"
+        return f"{subject} does not serve {' '.join(evidence.request)}"
     expected = evidence.expected
     if not expected and failed >= 0 and not ran[failed].error.startswith("exit code"):
         expected = re.sub(r"^[\w.]+: ", "", ran[failed].error).partition(". ")[0]
     if not expected:
         if best is not None and best.healthy:
-            return f"{what} starts; what goes wrong is not known yet"
-        return f"{what} starts, but not all of it works" if evidence.programs else f"{what} does not start"
+            return f"{subject} starts; what goes wrong is not known yet"
+        return f"{subject} starts, but not all of it works" if evidence.programs else f"{subject} does not start"
     error = re.sub(r"\s+", " ", expected).rstrip(".")
     error = error if len(error) <= 100 else error[:100].rpartition(" ")[0]
-    return f"{what} warns: {error}" if evidence.type.endswith("Warning") else f"{what} fails: {error}"
+    return f"{subject} warns: {error}" if evidence.type.endswith("Warning") else f"{subject} fails: {error}"
 
 
 def _subject(setup: Setup, project: Project, number: int) -> str:
@@ -249,7 +249,7 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
         questions.append(f"which value did {', '.join(sorted(missing))} have where it failed? Give it in app.env")
     if best is not None and best.trace is not None:
         refused = [attempt["what"] for attempt in best.trace.refused]
-    databases = [what for what in refused if re.search(r"sql|:5432\b|:3306\b", what)]
+    databases = [target for target in refused if re.search(r"sql|:5432\b|:3306\b", target)]
     if databases:
         only = "The kit provides only its own database: name the variable in database_env or app.env"
         questions.append(f"which variable names {databases[0]}? {only}")

@@ -163,7 +163,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed("database", because, env=env, database="postgresql", driver=None, database_env=SCRATCH)
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     other = setup.database == "sqlite" and evidence.database != "sqlite" and not trial.level
-    if other and not bare and _OF_SQLITE.search(text) and not any(what in text for what in refused):
+    if other and not bare and _OF_SQLITE.search(text) and not any(target in text for target in refused):
         driver = "asyncpg" if setup.driver == "aiosqlite" else None
         because = f"the code does not run on SQLite: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
@@ -171,7 +171,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not in_state and not migrated:
         yield setup.changed("prepare", "the log's database had tables", prepare=(*setup.prepare, ("upgrade", "head")))
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
-    if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
+    if unset or any(re.search(r"://|:5432|:3306", target) for target in refused):
         for variable in database_variables(work.variables):
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
                 because = f"read at {variable.at}; a trial tried to reach another database"

@@ -144,8 +144,8 @@ def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None, tra
 def checks_of(project: Project, setup: Setup) -> list[dict]:
     """The checks that must hold after a fix, as far as the startup shows them."""
     named = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
-    asked = any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
-    names = [named[1] if named else PurePosixPath(ini).name for ini in project.alembic if asked]
+    migrates = any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
+    names = [named[1] if named else PurePosixPath(ini).name for ini in project.alembic if migrates]
     there = [name for name in names if project.has(str(PurePosixPath(setup.start.workdir, name)))]
     return [*({"migrations": name} for name in there[:1]), {"mappers": True}, {"clean_start": True}]
 

@@ -74,8 +74,8 @@ def new(
         )
     interpreter = interpreter_of(project, python, evidence.prefixes, evidence.version)
     with temporary_folder() as scratch:
-        asked = interpreter.other_than_asked(project)
-        work = Search(project, evidence, str(interpreter.python), scratch, progress, interpreter.names, asked)
+        required = interpreter.other_than_asked(project)
+        work = Search(project, evidence, str(interpreter.python), scratch, progress, interpreter.names, required)
         setups = first_setups(work, interpreter, steps)
         # What cannot be written down is no startup to try, but for the deployment's own.
         setups = [setup for setup in setups if not setup.start.tier or not shows_secret(str(setup.start))] or setups
@@ -97,7 +97,7 @@ def new(
 def _write(target: Path, texts: dict[str, str]) -> Path:
     """Write the files into the folder, all of them or none."""
     file, written = target / "incident.yaml", []
-    made = not target.exists()
+    is_new = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -114,7 +114,7 @@ def _write(target: Path, texts: dict[str, str]) -> Path:
     except (OSError, IncidentError) as error:
         for path in written:
             path.unlink(missing_ok=True)
-        if made and target.is_dir() and not any(target.iterdir()):
+        if is_new and target.is_dir() and not any(target.iterdir()):
             target.rmdir()
         if isinstance(error, IncidentError):
             raise

@@ -89,14 +89,18 @@ class Asker:
     def asked_while_up(self) -> list[Check]:
         """What is asked while the application is up, in order: another run in which something else is asked is not the same."""
         served = self.served
-        return [it for _, it in self.asked if it.http or it.command or it.routes or (it.migrations and served)]
+        return [
+            check
+            for _, check in self.asked
+            if check.http or check.command or check.routes or (check.migrations and served)
+        ]
 
     @property
     def asked(self) -> list[tuple[int, Check]]:
         """Every check by its number, after them the one that the incident is, and last what is left out of the trace."""
         expected = self.incident.expect.check
-        asked = [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected is not None else [])]
-        return sorted(asked, key=lambda check: bool(check[1].routes))
+        numbered = [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected is not None else [])]
+        return sorted(numbered, key=lambda check: bool(check[1].routes))
 
     @property
     def requests(self) -> list[tuple[int, Check]]:
@@ -230,8 +234,8 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
         return CheckResult(str(check), False, _NO_SERVER, kind="http"), False
     seconds = incident.limits.seconds
     try:
-        most, asked = _MOST_READ if request.contains is not None else 2000, (request.method, request.path)
-        status, reason, body = _answer(port, seconds, most, *asked, body=request.body, headers=request.headers)
+        most, question = _MOST_READ if request.contains is not None else 2000, (request.method, request.path)
+        status, reason, body = _answer(port, seconds, most, *question, body=request.body, headers=request.headers)
     except TimeoutError:
         says = f"no answer after {seconds:g} seconds (limits.seconds)"
         return CheckResult(str(check), None, says, kind="http"), False

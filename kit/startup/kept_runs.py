@@ -97,10 +97,10 @@ def once(
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
             return kept
-        made = run()
-        if made.trace.broke is None and lasting(made):
-            _write(file, replace(made, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
-        return made
+        result = run()
+        if result.trace.broke is None and lasting(result):
+            _write(file, replace(result, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
+        return result
 
 
 @contextmanager

@@ -112,8 +112,8 @@ def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrat
     content = json.loads(answer.read_text("utf-8"))
     lists = ("current", "heads", "differences", "differing", "passed_over")
     seen = {name: tuple(content[name]) for name in lists} | {name: content[name] for name in ("models", "database")}
-    made = [m for m in trace.metadata if m.number in content["handed"]]
-    labels = tuple(m.label for m in made if m.process == made[0].process)
+    handed = [m for m in trace.metadata if m.number in content["handed"]]
+    labels = tuple(m.label for m in handed if m.process == handed[0].process)
     return Migrations(None, trace=trace, handed=labels or None, **seen)
 
 

@@ -158,8 +158,8 @@ def version_for_key(incident: Incident) -> str:
     conninfo = _conninfo_of(incident)
     if conninfo is not None:
         server = Server(conninfo, f"the server that {_variable(incident)} names", of_kit=False)
-        with _connected(server, _NAME + "asks") as asked:
-            return str(asked.info.server_version)
+        with _connected(server, _NAME + "asks") as connection:
+            return str(connection.info.server_version)
     programs = find_programs()
     return version_of(programs) if programs else "none"
 
@@ -302,9 +302,9 @@ def _sweep_once(server: Server, keeper: psycopg.Connection) -> None:
     pattern = f"^{_NAME}[0-9a-f]+_[0-9a-f]{{8}}$"
     kept = "SELECT 1 FROM pg_stat_activity WHERE name IN (application_name, datname, usename)"
     named = "SELECT datname AS name FROM pg_database UNION SELECT rolname FROM pg_roles"
-    asked = f"SELECT name FROM ({named}) AS named WHERE name ~ %s AND NOT EXISTS ({kept})"
+    query = f"SELECT name FROM ({named}) AS named WHERE name ~ %s AND NOT EXISTS ({kept})"
     with suppress(psycopg.Error):
-        for (name,) in keeper.execute(asked, [pattern]).fetchall():
+        for (name,) in keeper.execute(query, [pattern]).fetchall():
             try:
                 _drop(keeper, name)
             except psycopg.Error:

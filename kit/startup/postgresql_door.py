@@ -163,8 +163,8 @@ async def _opening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
+    while chunk := await reader.read(_CHUNK):
+        writer.write(chunk)
         await writer.drain()
 
 

@@ -76,7 +76,7 @@ def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) ->
     :param with_failures: the caller prints each failed step with its error, so no sentence repeats it
     """
     error, table = expected_error(incident), incident.expect.table
-    refused = next((what for step in trace.steps if step.error and (what := refusal_in(trace, step.error))), None)
+    refused = next((refusal for step in trace.steps if step.error and (refusal := refusal_in(trace, step.error))), None)
     if refused is not None:
         return [
             f"The kit itself refused what the application asked for: {refused}. Give it the scratch "
@@ -117,7 +117,7 @@ def refusal_behind(trace: Trace, error: Error | None, text: str) -> str | None:
     """What the guards refused, where an error is of that, or a library's came from one that is."""
     by_library = error is not None and error.frames and not error.frames[-1].application
     texts = (text, *(cause for _, _, cause in error.links)) if by_library else (text,)
-    return next((what for it in texts if (what := refusal_in(trace, it)) is not None), None)
+    return next((refusal for part in texts if (refusal := refusal_in(trace, part)) is not None), None)
 
 
 def expected_error(incident: Incident) -> str | None:

@@ -136,8 +136,8 @@ class Outcome:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    asked = outcome.answering or outcome.asked or outcome.stopped
-                    size = asked.printed.get(name, 0) if asked else path.stat().st_size
+                    only_asked = outcome.answering or outcome.asked or outcome.stopped
+                    size = only_asked.printed.get(name, 0) if only_asked else path.stat().st_size
                     file.seek(max(0, size - _PRINTED))
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
         return self.text(text)
@@ -188,7 +188,9 @@ class Outcome:
             error = import_.error
             if error is None or not import_.application:
                 continue
-            if any(it.links and it.links[0] == error.links[0] and it.text == error.text for it in seen):
+            if any(
+                earlier.links and earlier.links[0] == error.links[0] and earlier.text == error.text for earlier in seen
+            ):
                 continue
             outer = by_number.get(import_.within)
             while outer is not None and outer.error is not None and outer.error.comes_from(error):
@@ -217,7 +219,7 @@ class Outcome:
         """Of each process, the exceptions that ended it or one of its steps."""
         finals = []
         for number, process in enumerate(self.collected.processes):
-            in_process = [step for step, it in process.outcome.steps if it.in_process]
+            in_process = [step for step, end in process.outcome.steps if end.in_process]
             errors = [self.collected.stepped.get(step, Stepped()).error for step in in_process]
             finals.append([error for error in (*errors, self.collected.uncaught.get(number)) if error])
         return finals
@@ -248,7 +250,7 @@ class Outcome:
     def provenance(self) -> dict[str, Any]:
         """What the run ran with, as the JSON has it."""
         collected, space = self.collected, self.space
-        first = next((it.first for it in collected.processes if it.first.get("version")), {})
+        first = next((process.first for process in collected.processes if process.first.get("version")), {})
         in_force = [outcome.guards.in_force for outcome in self.ended]
         guards = [str(name) for name in (in_force[0] if in_force else ()) if all(name in of for of in in_force)]
         missing = [self.text(name) for outcome in self.ended for name in outcome.guards.missing]

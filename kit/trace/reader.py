@@ -53,7 +53,7 @@ def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collecte
     steps = outcome.steps()
     ended = (*(step.exception for step in steps), *(caught.error for caught in outcome.printed(steps)))
     sources = texts_of(space.root, collected, ended)
-    registrations = tuple(named(it, sources, collected.paths) for it in collected.registrations)
+    registrations = tuple(named(registration, sources, collected.paths) for registration in collected.registrations)
     edges = together(_edges(collected))
     return Trace(
         steps=steps,
@@ -221,7 +221,7 @@ class _Reader:
         module_level = [frame for frame in outside if frame.function == "<module>"]
         label_site = module_level[-1] if module_level and site and site.function != "<module>" else site
         base, known = str(label_site or "unknown place"), self.collected.metadata.values()
-        same = sum(1 for it in known if it.process == where.process and it.label.split("#")[0] == base)
+        same = sum(1 for other in known if other.process == where.process and other.label.split("#")[0] == base)
         # Its catalogues' tables, that the import of a dialect makes; a Base is made within a function of it, for somebody.
         of_dialect = bool(chain) and chain[-1].file.startswith("sqlalchemy/") and chain[-1].function == "<module>"
         application = not of_dialect and site is not None and (site.application or not site.file.startswith("alembic/"))
@@ -289,9 +289,9 @@ class _Reader:
         """The registrations of the table that an event is about, with their indexes, the newest first."""
         registrations = self.collected.registrations
         for index in range(len(registrations) - 1, -1, -1):
-            it = registrations[index]
-            if (it.process, it.metadata.number, it.table) == (process, event["i"], event["table"]):
-                yield index, it
+            made = registrations[index]
+            if (made.process, made.metadata.number, made.table) == (process, event["i"], event["table"]):
+                yield index, made
 
     def _label(self, event: dict, process: int) -> str | None:
         metadata = self.collected.metadata.get((process, event["i"]))

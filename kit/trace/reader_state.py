@@ -87,7 +87,7 @@ class Collected:
             return number
         number = self.process_of[file] = len(self.processes)
         if event.get("forked"):
-            parents = [n for n, known in enumerate(self.processes) if known.first.get("pid") == event.get("parent")]
+            parents = [n for n, earlier in enumerate(self.processes) if earlier.first.get("pid") == event.get("parent")]
             if parents:
                 self.forks[number] = (parents[-1], event.get("t", 0))
         self.processes.append(Process(outcome, event))

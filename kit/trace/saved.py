@@ -113,8 +113,8 @@ def _lines(file: Path) -> list[str]:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        what = getattr(error, "strerror", None) or "it is not whole"
-        raise IncidentError(f"{file}: the trace cannot be read: {what}") from None
+        reason = getattr(error, "strerror", None) or "it is not whole"
+        raise IncidentError(f"{file}: the trace cannot be read: {reason}") from None
     return content.decode("utf-8", "surrogatepass").rstrip("\n").split("\n")
 
 

@@ -21,15 +21,15 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
 
     :param ended: how the steps failed
     """
-    wanted = {name for it in collected.registrations for name in (it.frame.file, it.real) if name}
+    wanted = {name for event in collected.registrations for name in (event.frame.file, event.real) if name}
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
     errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
     errors += [record.error for record in collected.records] + [error for error, _ in collected.handled] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     happened = [*collected.entries, *collected.records, *collected.silenced, *collected.registrations]
-    happened += [*collected.engines, *collected.created, *(it for it in collected.imports if it.error)]
-    for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
+    happened += [*collected.engines, *collected.created, *(event for event in collected.imports if event.error)]
+    for chain in (*(event.chain for event in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
     named = {name for error in errors if error for name in re.findall(r"'(\w+)", error.text)}
     wanted |= {i.file for i in collected.imports if i.application and i.file and i.module in named}

@@ -117,7 +117,7 @@ def compared(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
 
     A clean start is asked beside what the build as it is swallows for another reason, where the incident is gone.
     """
-    asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
+    kinds, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
     missed = [] if tried.reproduced else of_the_empty_database(incident, tried, control)
     known = [] if tried.reproduced else beside_incident(control.trace)
     refused = [] if tried.reproduced else of_the_guards(incident, tried)
@@ -127,8 +127,8 @@ def compared(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         anew = check.kind == "clean_start" and check.ok is False and (known or missed or refused)
         check = _start_beside(tried.trace, known, missed, refused) if anew else check
         checks.append(beside(check, routes) if check.kind == "routes" else check)
-    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
-    if "clean_start" not in asked:
+    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in kinds else []
+    if "clean_start" not in kinds:
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
         implied.append(_start_beside(tried.trace, known, missed, refused))
@@ -153,10 +153,10 @@ def of_the_empty_database(incident: Incident, tried: Attempt, control: Attempt) 
     The build as it is never came to ask for it. Of a change that names the table, or whose text is not known, that is no excuse.
     """
     before, after = control.trace, tried.trace
-    made = (*after.created, *before.created, *incident.prepare)
+    makers = (*after.created, *before.created, *incident.prepare)
     changes = incident.changes_of(tried.name)
     unknown = any(isinstance(change, str) for change in changes)
-    if made or unknown or incident.expect.empty or any(map(executed_by_alembic, after.imports)):
+    if makers or unknown or incident.expect.empty or any(map(executed_by_alembic, after.imports)):
         return []
     words = words_of("\n".join(change.read_text("utf-8", "replace") for change in changes))
     missed = []
@@ -174,16 +174,20 @@ def of_the_guards(incident: Incident, tried: Attempt) -> list[str]:
     file where it is asked, or that is not known, has no excuse.
     """
     fix, trace, changes = incident.fixes[tried.name], tried.trace, incident.changes_of(tried.name)
-    if any(isinstance(it, str) for it in changes):
+    if any(isinstance(changed, str) for changed in changes):
         return []
     text = "\n".join([*(change.read_text("utf-8", "replace") for change in changes)])
     words = words_of(text) | set(re.findall(r"\w+", " ".join(filter(None, fix.env.values()))))
     refused, looked_up = [], any(":53 " in attempt["what"] for attempt in trace.refused)
     for caught in trace.swallowed:
-        what = refusal_behind(trace, caught.error, str(caught.error))
-        if what is None and looked_up and _NO_ADDRESS.search(caught.error.text):
-            what = "://" if fix.env or f"+++ b/{caught.site.file}" in text else ""
-        if what is not None and not _OF_DATABASE.search(what) and not words & {*re.findall(r"\w{3,}", what)} - _WORDS:
+        target = refusal_behind(trace, caught.error, str(caught.error))
+        if target is None and looked_up and _NO_ADDRESS.search(caught.error.text):
+            target = "://" if fix.env or f"+++ b/{caught.site.file}" in text else ""
+        if (
+            target is not None
+            and not _OF_DATABASE.search(target)
+            and not words & {*re.findall(r"\w{3,}", target)} - _WORDS
+        ):
             refused.append(str(caught.error))
     return refused
 
@@ -200,10 +204,10 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
         if registration.table in tables and registration.outcome in ("extended", "kept"):
             first = tried.trace.holder(registration)
             if first and first.outcome != "reflected" and first.site != registration.site:
-                what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
+                effect = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
                 again, table = one_place(first, registration), registration.table
-                seen = f"the definition at {registration.site} {what} the one at {first.site}"
-                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
+                seen = f"the definition at {registration.site} {effect} the one at {first.site}"
+                seen = f"{again}: at {registration.site} the second {effect} the first" if again else seen
                 about = f"table {table}: {seen}"
                 return (CheckResult("one definition per table", False, about, (table,), "definitions"),)
     return ()
@@ -260,15 +264,21 @@ def _left_the_database(incident: Incident, fix: str, tried: Trace, control: Trac
     to no engine, a fix is to blame for one that it writes itself, or whose URL it sets: else the application always had it so.
     """
     chosen = [value for value in incident.app.env.values() if _URL.match(value) and "{database_" not in value]
-    made, before = tried.engines, control.engines
+    engines, before = tried.engines, control.engines
     if chosen:
         return None
-    if not made or any(engine.on_scratch for engine in made) or (before and not any(e.on_scratch for e in before)):
+    if (
+        not engines
+        or any(engine.on_scratch for engine in engines)
+        or (before and not any(e.on_scratch for e in before))
+    ):
         return None
     if not before and not _writes_an_engine(incident, fix, tried):
         return None
-    where = made[0].database or "a database in memory"
-    return f"{made[0].site} makes an engine for {made[0].driver}: {where}, and none is made for the scratch database"
+    where = engines[0].database or "a database in memory"
+    return (
+        f"{engines[0].site} makes an engine for {engines[0].driver}: {where}, and none is made for the scratch database"
+    )
 
 
 def _writes_an_engine(incident: Incident, fix: str, tried: Trace) -> bool:

@@ -139,9 +139,9 @@ def _obstacle(incident: Incident, mechanism: str) -> str | None:
     """Why no test in the application's repository can show the incident; None where one may."""
     if mechanism in _CANNOT:
         return f"{mechanism} cannot be guarded by a test: {_CANNOT[mechanism]}"
-    made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
-    if made is not None:
-        return f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
+    filling = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
+    if filling is not None:
+        return f"the incident begins from a database that the kit fills ({filling}): a test in the repository cannot"
     http = incident.expect.check.http if incident.expect.check is not None else None
     if http is not None and http.served_by is not None:
         return (

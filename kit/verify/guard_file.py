@@ -184,8 +184,8 @@ def _check(incident: Incident) -> dict[str, Any]:
     http = check.http if check is not None else None
     if http is None:
         return {}
-    asked = {name: getattr(http, name) for name in ("method", "path", "status", "headers", "body", "contains")}
-    return asked | {"headers": {name: str(value) for name, value in http.headers.items()}}
+    request = {name: getattr(http, name) for name in ("method", "path", "status", "headers", "body", "contains")}
+    return request | {"headers": {name: str(value) for name, value in http.headers.items()}}
 
 
 def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:
@@ -199,7 +199,7 @@ def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:
 
 def _migrations(incident: Incident, looked: Looked) -> str | None:
     """The configuration to ask Alembic with, where the incident file asks for it and the answer was part of the incident."""
-    asked = next((check.migrations for check in incident.checks if check.migrations), None)
+    config = next((check.migrations for check in incident.checks if check.migrations), None)
     seen = looked.migrations
     wrong = seen is not None and (seen.problem or seen.current != seen.heads or seen.differences)
-    return asked if wrong else None
+    return config if wrong else None

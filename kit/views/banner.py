@@ -74,10 +74,10 @@ def headline(
 ) -> Headline:
     """The verdict. It is good only if a fix cures: an incident that reproduces is not good news."""
     reproduced = _reproduced(incident, trace, diagnosis)
-    asked = incident.expect.error or incident.expect.table
+    wanted = incident.expect.error or incident.expect.table
     if trace.broke and not reproduced:
         return Headline("The run broke before it could tell", None, "the run broke")
-    if not reproduced and not asked:
+    if not reproduced and not wanted:
         says = f"It does not reproduce: every step succeeded, and no error was swallowed {looked_at(trace)}"
         return Headline(says, None, "nothing found")
     if not reproduced:
@@ -168,10 +168,10 @@ def _status(incident: Incident, head: Headline, history: "History | None") -> Pa
     facts += [f"severity {postmortem.severity}"] if postmortem.severity else []
     if history is not None:
         came, went = history.introduced, history.fixed
-        for what, change in (("introduced", came), ("fixed", went)):
+        for event, change in (("introduced", came), ("fixed", went)):
             commit = change.commit if change is not None else None
-            known = commit and join(f"{what} ", code(commit.sha[:9]), " ", day(commit.date))
-            facts.append(known or f"{what}: not found")
+            known = commit and join(f"{event} ", code(commit.sha[:9]), " ", day(commit.date))
+            facts.append(known or f"{event}: not found")
         if came and went and (exposed := exposure(came.commit.date, went.commit.date)):
             facts.append(f"exposed for {exposed}")
     facts += [f"detected {postmortem.detected}"] if postmortem.detected else []
@@ -328,8 +328,8 @@ def _swallowed(trace: Trace, error_shown: str | None) -> Part:
     at = join(" at ", code(first.site)) if first.site else None
     catcher = trace.catcher(first)
     at = join(at, ", caught at ", code(catcher)) if at and catcher else at
-    what = "that error" if str(first.error) == error_shown else shortly(str(first.error))
-    return join(strong("Swallowed: "), what, at, more)
+    named = "that error" if str(first.error) == error_shown else shortly(str(first.error))
+    return join(strong("Swallowed: "), named, at, more)
 
 
 def _why(diagnosis: "Diagnosis") -> list[Part]:

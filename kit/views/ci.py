@@ -19,8 +19,8 @@ def ci_text(kind: str, incident: Incident, report: dict[str, Any]) -> str:
     lines = _lines(incident, report)
     if kind == "github":
         return "\n".join(_annotation(line, report) for line in lines)
-    made = _sarif(lines, report) if kind == "sarif" else _gitlab(lines, report)
-    return json.dumps(made, indent=2, ensure_ascii=False)
+    document = _sarif(lines, report) if kind == "sarif" else _gitlab(lines, report)
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def summary(incident: Incident, report: dict[str, Any]) -> str:

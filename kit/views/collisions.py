@@ -25,7 +25,7 @@ def sites(diagnosis: Diagnosis) -> Shown:
         migrations = diagnosis.looked.migrations  # Alembic has read scripts that the startup did not reach
         traces = [diagnosis.trace, *([migrations.trace] if migrations is not None and migrations.trace else [])]
         excerpts = [trace.excerpt(place) for trace in traces]
-        excerpts += [it.excerpt for it in diagnosis.looked.revisions if (it.file, it.line) == (place.file, place.line)]
+        excerpts += [r.excerpt for r in diagnosis.looked.revisions if (r.file, r.line) == (place.file, place.line)]
         if lines := next(filter(None, excerpts), None):
             parts.append(source(lines, marked=[place.line]))
     return Shown(parts) if parts else absent("It is not known which line causes it.")
@@ -43,8 +43,8 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict]) -> list[Part]:
     parts: list[Part] = []
     for conflict in conflicts[:_MOST_CONFLICTS]:
         ways = {route.name: route for route in import_graph(trace, conflict).ways}
-        (what, _, named), metadata = conflict.tables.partition(" "), code(conflict.metadata.label)
-        where = join(what.capitalize(), " ", code(named), " on the metadata made at ", metadata, ": ", conflict.error)
+        (kind, _, named), metadata = conflict.tables.partition(" "), code(conflict.metadata.label)
+        where = join(kind.capitalize(), " ", code(named), " on the metadata made at ", metadata, ": ", conflict.error)
         definitions = (conflict.first, conflict.second)
         bodies = [trace.statement(registration.site) if registration else [] for registration in definitions]
         same = conflict.first is not None and conflict.first.site[:2] == conflict.second.site[:2]

@@ -36,7 +36,7 @@ def import_picture(reduced: Reduced, *, upright: bool = False) -> str | None:
     if upright:
         reduced = _ways_only(reduced)
     source = dot_source(reduced, upright=upright)
-    asked = {
+    wanted = {
         "node": len(reduced.nodes) + (1 if reduced.end else 0),
         "edge": len(reduced.lines) + (len(reduced.end.rows) if reduced.end else 0),
         "cluster": len(reduced.drawn_cycles),
@@ -44,7 +44,7 @@ def import_picture(reduced: Reduced, *, upright: bool = False) -> str | None:
     for program in engines():
         drawn = _drawn(program, source)
         # Some makes lose edges without a word: what is not whole is not shown.
-        if drawn and all(len(re.findall(rf'<g [^>]*class="{what}', drawn)) == n for what, n in asked.items()):
+        if drawn and all(len(re.findall(rf'<g [^>]*class="{kind}', drawn)) == n for kind, n in wanted.items()):
             return clean_svg(drawn)
     return None
 

@@ -108,8 +108,8 @@ def _in_strip(history: History, build: Build) -> Part:
     sha = build.commit.sha
     part_ = {history.when_introduced.first: "introduced", history.when_fixed.first: "fixed"}.get(sha)
     name = join(mark(ok, sign, build.verdict), " ", code(sha[:9]), " ", day(build.commit.date))
-    what = join(strong(part_), " ", build.commit.subject) if part_ else build.commit.subject
-    return stack(para(name), para(what, kind="kit-note"))
+    label = join(strong(part_), " ", build.commit.subject) if part_ else build.commit.subject
+    return stack(para(name), para(label, kind="kit-note"))
 
 
 def searched(history: History | None) -> Shown:

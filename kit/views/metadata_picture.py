@@ -95,8 +95,8 @@ class _Plot(Sheet):
         telling = sorted((n for n, count in enumerate(counts) if any(count)), key=lambda n: (counts[n], n))
         for row, n in enumerate(self.named):
             moment, x, y = self.moments[n], self.x(n + 0.5), 30 + 16 * row
-            what = "rejected" if moment["rejected"] else "extended"
-            again = f"{listed(moment[what], 1)} {'rejected' if what == 'rejected' else 'defined again'}"
+            outcome = "rejected" if moment["rejected"] else "extended"
+            again = f"{listed(moment[outcome], 1)} {'rejected' if outcome == 'rejected' else 'defined again'}"
             self.line(x, y, x, self.y(moment["tables_total"]), RED, stroke_dasharray="2 3")
             side, anchor = (-6, "end") if x > self.left + self.across / 2 else (6, "start")
             text = plain(f"{moment['module']}: {again}", 38 if self.narrow else LABEL)

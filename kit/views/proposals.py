@@ -78,7 +78,7 @@ def proposals(proposed: "Proposals | None") -> Shown:
     hide = "Changes that only hide the error, run on request and never proposed"
     for says, tried in ((f"{len(failed)} that were tried and do not cure", failed), (hide, proposed.maskers)):
         if tried:
-            listed = items(join(code(it.name), f": {it.verdict}: {it.result.because}") for it in tried)
+            listed = items(join(code(fix.name), f": {fix.verdict}: {fix.result.because}") for fix in tried)
             parts.append(_told(says, listed))
     if proposed.lessons:
         reasons = items(dict.fromkeys(lesson.because for lesson in proposed.lessons))

@@ -116,6 +116,6 @@ def why(trace: Trace, name: str = "") -> Shown:
     rows = []
     for number, event in enumerate(events, 1):
         way = " → ".join(map(str, event.chain)) or "the step itself"
-        what = f"{number}. {event.what}" + (f" in {event.step}" if event.step else "")
-        rows.append((what, code(way), event.note))
+        heading = f"{number}. {event.what}" + (f" in {event.step}" if event.step else "")
+        rows.append((heading, code(way), event.note))
     return Shown([table(f"What happened to {name}", ("what", "by", "more"), rows)])

@@ -31,8 +31,8 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         why += f". No model then has these columns of the other: {', '.join(lost)}" if lost else ""
         apart = kept.site.file != dropped.site.file
         instead = "import it where" if apart else "use it where"
-        asked = re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
-        if not dropped.class_ and apart and not asked:
+        imported = re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
+        if not dropped.class_ and apart and not imported:
             instead = "name its table by a text where"
         says = f"Keep {_name(kept)} of {kept.site}, and {instead} {dropped.site} defined {_name(dropped)}; {why}."
         stem = posixpath.basename(kept.site.file).removesuffix(".py")
@@ -230,11 +230,11 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
 def rename_reserved(broken: Broken) -> Iterator[Candidate]:
     """An attribute named ``metadata``: call it otherwise, and keep the column; or, where no revision makes one, the column too."""
     names = ("metadata", "metadata_")
-    made = {column["name"] for columns in broken.created.values() for column in columns}
+    created = {column["name"] for columns in broken.created.values() for column in columns}
     for place in [*broken.sites(), *_bases_of(broken)]:
         for name, kept in (("rename-reserved", None), ("rename-reserved-with-column", names[1])):
             new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names, kept)
-            if not new or kept and names[0] in made:
+            if not new or kept and names[0] in created:
                 continue
             says = f"Rename the attribute to metadata_ in {place} and keep the column's name: SQLAlchemy reserves the name metadata."
             if kept:

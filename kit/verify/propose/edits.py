@@ -328,8 +328,8 @@ class _Reads(cst.CSTTransformer):
     def holders(self, scope: cst.CSTNode) -> set[str]:
         """The names of a scope that hold an object of the class."""
         names = set()
-        made = m.AnnAssign(target=m.Name()) | m.Assign(targets=[m.AssignTarget(m.Name())])
-        bound = m.Param() | made | m.For() | m.CompFor()
+        assigned = m.AnnAssign(target=m.Name()) | m.Assign(targets=[m.AssignTarget(m.Name())])
+        bound = m.Param() | assigned | m.For() | m.CompFor()
         for node in m.findall(scope, bound):
             if isinstance(node, cst.Param | cst.AnnAssign):
                 name = node.name if isinstance(node, cst.Param) else node.target

@@ -265,8 +265,8 @@ def reflect_apart(text: str, line: int) -> str | None:
         first = instead(f"{name} = MetaData()")(statement)
         return cst.FlattenSentinel([first, statement.with_changes(leading_lines=[])])
 
-    asked = m.Name("tables") | m.Name("reflect")
-    looked_into = m.Attribute(attr=asked, value=m.MatchIfTrue(lambda value: dotted(value) == old))
+    attribute = m.Name("tables") | m.Name("reflect")
+    looked_into = m.Attribute(attr=attribute, value=m.MatchIfTrue(lambda value: dotted(value) == old))
     new = replaced(text, looked_into, lambda node: node.with_changes(value=cst.Name(name)))
     new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(place.first)), made)
     new = new and add_import(new, "from sqlalchemy import MetaData")

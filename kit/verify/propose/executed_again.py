@@ -16,8 +16,8 @@ def one_spelling(broken: Broken) -> Iterator[Candidate]:
     texts, named = "\n".join(broken.sources.values()), " ".join(step.text for step in broken.incident.startup)
 
     def cost(pair: tuple[str, str]) -> tuple[bool, int]:
-        asked = len(re.findall(rf"(?:from|import)\s+{re.escape(pair[0])}\b", texts))
-        return f"{pair[0]}." in named, asked
+        imports = len(re.findall(rf"(?:from|import)\s+{re.escape(pair[0])}\b", texts))
+        return f"{pair[0]}." in named, imports
 
     for old, new in sorted([prefixes, prefixes[::-1]], key=cost):
         changed = broken.edited_everywhere(edits.rename_module, old, new, broken.defines)

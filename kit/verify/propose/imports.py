@@ -157,9 +157,9 @@ def _used(broken: Broken, file: str, module: str, text: str, names: Iterable[str
     if file.endswith("__init__.py") or edits_of_functions.users_of(parsed(text), {*names}) != set():
         return True
     leaf, either = module.rpartition(".")[2], "|".join(map(re.escape, names))
-    asked = re.compile(rf"\b{leaf}\.(?:{either})\b|from \S*\b{leaf} import \*")
+    use = re.compile(rf"\b{leaf}\.(?:{either})\b|from \S*\b{leaf} import \*")
     named = re.search(rf"[\"'](?:{either})[\"']", text)
-    return bool(named) or any(asked.search(other) for _, other in broken.python)
+    return bool(named) or any(use.search(other) for _, other in broken.python)
 
 
 def _asks(text: str, module: str, names: Iterable[str]) -> bool:
@@ -172,14 +172,14 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
     """For the import statements of a cycle: the name apart, or the import where it is used."""
     for place in places:
         asking = (node for node in ast.walk(parsed(broken.sources[place.file])) if isinstance(node, ast.ImportFrom))
-        asked = next((node for node in asking if node.lineno == place.line), None)
-        if asked is None or asked.level or len(asked.names) != 1:
+        statement = next((node for node in asking if node.lineno == place.line), None)
+        if statement is None or statement.level or len(statement.names) != 1:
             continue
-        module, name = asked.module, asked.names[0].name
+        module, name = statement.module, statement.names[0].name
         owner = broken.file_of(module)
-        made = owner and _simple_binding(broken.sources[owner], name)
-        if made:
-            yield from _own_module(broken, owner, module, name, made)
+        binding = owner and _simple_binding(broken.sources[owner], name)
+        if binding:
+            yield from _own_module(broken, owner, module, name, binding)
     for place in places:
         yield from _when_needed(broken, place)
 
@@ -220,9 +220,9 @@ def _simple_binding(text: str, name: str) -> _Binding | None:
         used = names_read(call.func)
         statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
     lines = []
-    for asked, alias in (imports[part] for part in sorted(used)):
-        from_ = isinstance(asked, ast.ImportFrom)
-        only = ast.ImportFrom(asked.module, [alias], asked.level) if from_ else ast.Import([alias])
+    for import_, alias in (imports[part] for part in sorted(used)):
+        from_ = isinstance(import_, ast.ImportFrom)
+        only = ast.ImportFrom(import_.module, [alias], import_.level) if from_ else ast.Import([alias])
         lines.append(ast.unparse(ast.fix_missing_locations(only)))
     return _Binding(node.lineno, statement, tuple(lines), later)
 
@@ -279,12 +279,12 @@ def _defines(text: str, name: str) -> bool:
 def _called_now(broken: Broken, module: str, name: str, text: str) -> list[str]:
     """The one function or class of a module that nothing asks for, that shares a word with a name and takes what it is given."""
     file = broken.file_of(module)
-    asked = " ".join(source for other, source in broken.sources.items() if other != file)
+    others = " ".join(source for other, source in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
     defined = parsed(broken.sources.get(file or "", "")).body
     parts = [node for node in defined if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     alike = [node for node in parts if words & set(node.name.lower().split("_"))]
-    likely = [node for node in alike if not re.search(rf"\b{node.name}\b", asked)]
+    likely = [node for node in alike if not re.search(rf"\b{node.name}\b", others)]
     calls = [call for call in ast.walk(parsed(text)) if isinstance(call, ast.Call) and ast.unparse(call.func) == name]
     return [node.name for node in likely if all(_takes(node, call) for call in calls)] if len(likely) == 1 else []
 

@@ -18,11 +18,11 @@ def nothing_lost(result: FixResult, before: Trace) -> FixResult:
     """A fix after which a table is defined no more, or a route mounted no more, that was there before, breaks."""
     if result.verdict != "cures":
         return result
-    for what, there in (("table", _tables), ("route", _routes)):
+    for kind, there in (("table", _tables), ("route", _routes)):
         lost = sorted(there(before) - there(result.trace))
         if lost:
-            because = f"{what} {', '.join(lost[:3])} was there before, and is missing now"
-            return breaks(result, f"every {what} is still there", because)
+            because = f"{kind} {', '.join(lost[:3])} was there before, and is missing now"
+            return breaks(result, f"every {kind} is still there", because)
     return result
 
 
@@ -40,8 +40,8 @@ def _tables(trace: Trace) -> set[str]:
 def _routes(trace: Trace) -> set[str]:
     """What requests and callers ask for: the path of a route, whatever the name of its endpoint; the name of a task."""
     entries = (entry for entry in trace.entries if entry.frame.application)
-    asked = (entry for entry in entries if entry.kind in ("route", "endpoint", "task"))
-    return {entry.more[0] if entry.kind == "endpoint" and entry.more else entry.key for entry in asked}
+    served = (entry for entry in entries if entry.kind in ("route", "endpoint", "task"))
+    return {entry.more[0] if entry.kind == "endpoint" and entry.more else entry.key for entry in served}
 
 
 def endpoints_kept(result: FixResult, edits: Mapping[str, str], sources: Mapping[str, str]) -> FixResult:
@@ -74,9 +74,11 @@ def touched(answers: list[Answer], change: str, trace: Trace) -> list[Answer]:
     :param trace: of the build with the change
     """
     words = words_of(change) or set(re.findall(r"\w+", change))
-    made = {entry.object: entry.key for entry in trace.entries if entry.kind == "blueprint made"}
+    blueprints = {entry.object: entry.key for entry in trace.entries if entry.kind == "blueprint made"}
     registered = [entry for entry in trace.entries if entry.kind == "blueprint"]
-    words |= {made.get(entry.object, entry.key) for entry in registered if made.get(entry.object) != entry.key}
+    words |= {
+        blueprints.get(entry.object, entry.key) for entry in registered if blueprints.get(entry.object) != entry.key
+    }
     endpoints = {entry.more[0]: entry.key for entry in trace.entries if entry.kind == "endpoint" and entry.more}
 
     def names(answer: Answer) -> set[str]:

@@ -73,8 +73,8 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
     folder = posixpath.dirname(file)
     for statement in module.statements:
         for node in statement.nodes if statement.is_import and statement.binds & uses else ():
-            asked = getattr(node, "module", None) or node.names[0].name
-            source = broken.file_of(asked)
+            named = getattr(node, "module", None) or node.names[0].name
+            source = broken.file_of(named)
             if source is not None and not getattr(node, "level", 0) and statement.binds & _bases(moving):
                 folder = posixpath.dirname(source)
     table = re.sub(r"\W", "_", broken.pair[1].table.rpartition(".")[2]) if broken.pair is not None else "definitions"

@@ -65,13 +65,15 @@ def _asked_as(broken: Broken, before: str, own: str, edited: dict[str, str]) -> 
     """The edits, with ``url_for`` asking for the pages that only the second blueprint has by its own name, also in templates."""
     entries = broken.trace.entries
     tried = [entry.object for entry in entries if entry.kind == "blueprint" and entry.key == before]
-    made = {entry.object: entry.frame for entry in entries if entry.kind == "blueprint made" and entry.key == before}
-    if len(tried) < 2 or tried[-1] not in made or tried[0] not in made:
+    blueprints = {
+        entry.object: entry.frame for entry in entries if entry.kind == "blueprint made" and entry.key == before
+    }
+    if len(tried) < 2 or tried[-1] not in blueprints or tried[0] not in blueprints:
         return edited
-    first, second = (_views(broken, made[number]) for number in (tried[0], tried[-1]))
+    first, second = (_views(broken, blueprints[number]) for number in (tried[0], tried[-1]))
     views = "|".join(map(re.escape, sorted(second - first)))
-    asked = re.compile(rf"(?<=[\"']){re.escape(before)}(?=\.(?:{views})[\"'])")
-    new = {file: asked.sub(own, edited.get(file, text)) for file, text in broken.sources.items()} if views else {}
+    endpoint = re.compile(rf"(?<=[\"']){re.escape(before)}(?=\.(?:{views})[\"'])")
+    new = {file: endpoint.sub(own, edited.get(file, text)) for file, text in broken.sources.items()} if views else {}
     return edited | {file: text for file, text in new.items() if text != broken.sources[file]}
 
 

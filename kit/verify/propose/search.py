@@ -107,17 +107,17 @@ def propose(
     with pool_of(executor) as pool, tempfile.TemporaryDirectory(prefix="kit-propose-") as folder:
         progress(Progress("starting the application as it is", "proposals", 0, MOST_STARTUPS))
         sources, config = sources_of(incident)
-        asked = with_checks(incident, config)
-        seen, first = pool.submit(look_at, incident), pool.submit(attempt, asked)
+        checked = with_checks(incident, config)
+        seen, first = pool.submit(look_at, incident), pool.submit(attempt, checked)
         looked, control = seen.result(), first.result()
-        asked, control = without_what_did_not_answer(incident, asked, control)
+        checked, control = without_what_did_not_answer(incident, checked, control)
         decision = decide_mechanism(incident, looked, progress)
         trace = looked.trace if incident.expect.error else signed(incident, looked, decision.fault).trace
         mechanism = decision.finding.mechanism
         if not shows_incident(incident, trace):
             unseen = "it does not reproduce, so nothing shows what would cure it"
             return Proposals(mechanism, False, (), 2, trace, unseen)
-        search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified, teach)
+        search = _Search(incident, checked, control, sources, Path(folder), pool, progress, verified, teach)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
         hidden = search.of_maskers(broken) if show_maskers else ()
@@ -194,10 +194,10 @@ class _Search:
             if not batch:
                 return
             known = len(self.lessons)
-            shown = [self.learn(broken, *tried, known) for tried in self.try_all(broken, batch)]
-            if any(result.verdict == "cures" for _, result in shown):
+            results = [self.learn(broken, *tried, known) for tried in self.try_all(broken, batch)]
+            if any(result.verdict == "cures" for _, result in results):
                 return
-            grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
+            grown = [more for candidate, result in results for more in self.behind(broken, candidate, result)]
             waiting = grown + [candidate for candidate in waiting if candidate not in batch]
 
     def of_maskers(self, broken: Broken) -> tuple[Proposal, ...]:
@@ -250,8 +250,8 @@ class _Search:
         started = self.again(candidate, incident) if known < len(self.lessons) and stands_behind(result) else None
         result = self.kept(incident, candidate, started) if started is not None else result
         while stands_behind(result):
-            lacking = [it for it in self.teach(incident, result.trace) if str(it.settings) not in useless]
-            lesson = next((it for it in lacking if it.incident is not None), None)
+            lacking = [lack for lack in self.teach(incident, result.trace) if str(lack.settings) not in useless]
+            lesson = next((lack for lack in lacking if lack.incident is not None), None)
             if lesson is None or self.startups + 2 > MOST_STARTUPS or self.control.races:
                 break
             self.progress(Progress(f"{candidate.name}: {lesson.because}", "proposals", self.startups, MOST_STARTUPS))
@@ -326,7 +326,7 @@ class _Search:
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
-        added = [it for it in started.checks if it.kind == "routes" and it.check not in self.own_checks]
+        added = [extra for extra in started.checks if extra.kind == "routes" and extra.check not in self.own_checks]
         routes = [] if self.served else added
         started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
         result = judge_fix(incident, name, started, self.control)
@@ -334,8 +334,8 @@ class _Search:
         if result.verdict == "undecided" and (open_ := unasked - self.own_checks) and not started.trace.cut:
             left = [check for check in incident.checks if str(check) not in open_]
             checks = tuple(check for check in started.checks if check.check not in open_)
-            asked = incident.model_copy(update={"checks": left})
-            result = judge_fix(asked, name, replace(started, checks=checks), self.control)
+            reduced = incident.model_copy(update={"checks": left})
+            result = judge_fix(reduced, name, replace(started, checks=checks), self.control)
         return replace(result, checks=(*result.checks, *(beside(check, None) for check in routes)))
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:

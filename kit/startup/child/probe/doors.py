@@ -98,22 +98,22 @@ def _number(name, otherwise):
 
 
 def _on_connect(args):
-    what = _socket_target(args[0], args[1]) if args[1] is not None else None
-    if what:
-        raise ConnectionRefusedError(_number("ECONNREFUSED", 111), _refused(what))
+    target = _socket_target(args[0], args[1]) if args[1] is not None else None
+    if target:
+        raise ConnectionRefusedError(_number("ECONNREFUSED", 111), _refused(target))
 
 
 def _on_look_up(args):
-    what = _name_target(*args[:2])
-    if what:
+    target = _name_target(*args[:2])
+    if target:
         sockets = sys.modules["_socket"]
-        raise sockets.gaierror(sockets.EAI_AGAIN, _refused(what))
+        raise sockets.gaierror(sockets.EAI_AGAIN, _refused(target))
 
 
 def _on_sqlite(args):
-    what = _sqlite_target(args[0])
-    if what:
-        raise PermissionError(_number("EACCES", 13), _refused(what))
+    target = _sqlite_target(args[0])
+    if target:
+        raise PermissionError(_number("EACCES", 13), _refused(target))
 
 
 @_quietly

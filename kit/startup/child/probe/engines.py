@@ -46,10 +46,10 @@ def _watch_engine(namespace):
         return
 
     def do_connect(dialect, connection_record, cargs, cparams):
-        what = _engine_target(dialect, cargs, cparams)
-        if what:
+        target = _engine_target(dialect, cargs, cparams)
+        if target:
             driver = getattr(dialect, "dbapi", None)  # its own class: SQLAlchemy wraps it as it would a real failure
-            raise getattr(driver, "OperationalError", ConnectionRefusedError)(_refused(what))
+            raise getattr(driver, "OperationalError", ConnectionRefusedError)(_refused(target))
 
     try:
         event.listen(engine.Engine, "do_connect", do_connect)
@@ -156,8 +156,8 @@ def _engine_target(dialect, cargs, cparams):
     here = "127.0.0.1" if host == "localhost" else host
     if _scratch is not None and (dialect.name, here, port, database) == _scratch:
         return None
-    who = option("user", "username") + (":***" if option("password", "passwd", "pwd") else "")
-    where = (who + "@" if who else "") + host + (":" + port if port else "")
+    account = option("user", "username") + (":***" if option("password", "passwd", "pwd") else "")
+    where = (account + "@" if account else "") + host + (":" + port if port else "")
     url = "%s+%s://%s/%s" % (dialect.name, dialect.driver, where, database)
     return url + (" (the rest is in a connection string)" if first else "")
 
@@ -171,9 +171,9 @@ class _AtDriver:
         self.plain, self.name, self.parse, self.error = plain, name, parse, error
 
     def __get__(self, door, owner=None):
-        what = self.target(sys._getframe(1).f_locals.get(self.name))
-        if what:
-            raise self.error(_refused(what))
+        target = self.target(sys._getframe(1).f_locals.get(self.name))
+        if target:
+            raise self.error(_refused(target))
         return self.plain
 
     def target(self, text):
@@ -189,11 +189,11 @@ def _driver_target(parse, text):
     for host in hosts:
         if not host or host[0] in "/@":
             folders = [host] if host else ["/var/run/postgresql", "/tmp"]
-            what = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (folder, port)) for folder in folders)), None)
+            target = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (folder, port)) for folder in folders)), None)
         else:
-            what = None if _may_reach(host, port) else "postgresql://%s" % _at(host, port)
-        if what:
-            return what + ("/%s" % words["dbname"] if words.get("dbname") and "://" in what else "")
+            target = None if _may_reach(host, port) else "postgresql://%s" % _at(host, port)
+        if target:
+            return target + ("/%s" % words["dbname"] if words.get("dbname") and "://" in target else "")
     database = str(words.get("dbname") or os.environ.get("PGDATABASE") or "")
     if _scratch is not None and port == _scratch[2] and database and database != _scratch[3]:
         return "postgresql://%s/%s" % (_at(host, port), database)  # behind that port is the scratch database only
