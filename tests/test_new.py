@@ -27,7 +27,7 @@ from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
 from kit.new.candidates import Start, step_of
 from kit.new.next_setups import lessons
-from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
+from kit.new.trial import Search, Setup, Trial, checks_of, of_the_surroundings, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, stable
 from kit.triage.frames import Placed
 from kit.triage.logs import read_log
@@ -1246,6 +1246,12 @@ def test_a_start_in_which_nothing_of_the_application_ran_has_not_come_up(kit, tm
     said = kit("new", tmp_path / "x", "--app", written(tmp_path / "app", files), "--python", small, "--json")
     assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out + said.err
     assert str(load(tmp_path / "x").startup[0]) == "serve: uvicorn main:app --port {port}"
+
+
+@pytest.mark.parametrize(("text", "of_them"), [('type "geometry" does not exist', True), ('extension "vector" is not available', True), ('type "mood" does not exist', False)])  # fmt: skip
+def test_an_extension_that_the_scratch_server_has_not_is_of_the_surroundings(text, of_them, tmp_path):
+    project = Project(written(tmp_path, {"main.py": ""}))
+    assert of_the_surroundings(Evidence(text=text, type="ProgrammingError"), [], project) == of_them
 
 
 OF_HOW_IT_IS_STARTED = {

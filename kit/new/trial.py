@@ -334,12 +334,15 @@ _OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a servic
 }  # fmt: skip
 _OF_THE_URL = re.compile(r"\b(?:postgres\w*|mysql|mariadb|sqlite)(?:\+\w+)?://|\bdatabase[ _]ur[il]\b", re.I)
 _SETTINGS_FILE = re.compile(r"\w[\w-]*\.(?:ini|toml|ya?ml|json|cfg|conf)\b")
+_OF_AN_EXTENSION = re.compile(
+    r'type "(?:geometry|geography|raster|vector|hstore|citext|ltree)" does not exist|extension "[^"]+" is not available'
+)
 _INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")
 
 
 def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project) -> bool:
     """Does an error, or its cause, come from where and how the application was started, as far as its type and what it names tell?"""
-    if seen.type.endswith("ImportError") and _INSTALL.search(seen.text):
+    if seen.type.endswith("ImportError") and _INSTALL.search(seen.text) or _OF_AN_EXTENSION.search(seen.text):
         return True
     if any(not project.named(name) for name in _SETTINGS_FILE.findall(seen.text)):
         return True  # it names a settings file that is not among the sources
