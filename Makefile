@@ -49,7 +49,7 @@ check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENT
 	@$(RUN) -m kit check $(INCIDENTS)
 
 test: $(TESTS_STAMP)  ## pass the tests, in about ten minutes on two cores
-	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests  # what starts the kit again and again compiles it once
+	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q -n 5 --dist loadgroup -m "not slow" tests  # what starts the kit again and again compiles it once
 
 test-all: $(TESTS_STAMP)  ## pass the others: every SQLAlchemy and interpreter, kills, the fleet, long histories, hostile text in JupyterLab
 	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q -n 4 --dist loadgroup -m slow tests
