@@ -31,6 +31,8 @@ $(LAB_STAMP): $(STAMP) notebooks/requirements.txt
 
 $(TESTS_STAMP): $(STAMP) tests/requirements.txt notebooks/requirements.txt
 	@$(PIP) --progress-bar on -r tests/requirements.txt
+	@echo "making the environments that the tests start applications in, once"
+	@$(RUN) tests/environments.py
 	@touch $@ $(LAB_STAMP)
 
 install: $(STAMP)  ## install what the kit needs into .venv

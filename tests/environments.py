@@ -218,3 +218,14 @@ def applications_environment(line: str = "2.0", *more: str, python: str | None =
 def drivers_environment() -> str:
     """An environment with SQLAlchemy and every driver that pip brings."""
     return environment(interpreters()[sys.version_info[:2]], "sqlalchemy[asyncio]==2.0.58", "alembic==1.20.1", *DRIVERS)
+
+
+def make_often_used() -> None:
+    """Make those that many tests ask for at once, which would wait for each other: `make` does so once, as it installs."""
+    for line in SQLALCHEMY:
+        applications_environment(line)
+    drivers_environment()
+
+
+if __name__ == "__main__":
+    make_often_used()
