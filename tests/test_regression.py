@@ -35,7 +35,6 @@ ALSO_IN_PYTEST = {"model-module-not-imported-by-env": "aggregator", "test-runner
 OFTEN = {
     "extend-existing-merged-two-models",
     "loggers-disabled",
-    "model-module-not-imported-by-env",
     "name-taken-in-registry",
     "route-shadowed",
     RACE,
