@@ -4,7 +4,6 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -196,22 +195,22 @@ class Project:
             if "app" not in text and "Celery" not in text and not self._kind(text):
                 continue
             for pattern in (_OBJECT, _FACTORY, _OF_OWN_CLASS):
-                for match, line in self._of_module(file, pattern):
+                for match in pattern.finditer(text):
                     factory, made_by = pattern is _FACTORY, match.groupdict().get("kind", "")
                     kind = "celery" if "celery" in made_by.lower() else self._kind(text) or self._factories.get(made_by)
                     kind = self._own_classes.get(made_by) if pattern is _OF_OWN_CLASS else kind
-                    if kind and not (factory and _needs_arguments(match["parameters"])):
+                    line = text.count("\n", 0, match.start()) + 1
+                    if not kind or factory and _needs_arguments(match["parameters"]):
+                        continue
+                    if match[0][0] != " " or self._of_module(file, line):
                         objects.append(AppObject(file, match["name"], line, kind, factory))
         first = {(object_.file, object_.name): object_ for object_ in reversed(objects)}
         return tuple(sorted(first.values(), key=_order))
 
-    def _of_module(self, file: str, pattern: re.Pattern) -> Iterator[tuple[re.Match, int]]:
-        """Matches, with their lines, in statements of a module itself, also of a branch of it that its import may take."""
-        for match in pattern.finditer(text := self.text(file)):
-            line = text.count("\n", 0, match.start()) + 1
-            within = nodes_at(self.tree(file), line, *_DEFINES, ast.If) if match[0][0] == " " else []
-            if not any(isinstance(node, _DEFINES) or "__main__" in ast.unparse(node.test) for node in within):
-                yield match, line
+    def _of_module(self, file: str, line: int) -> bool:
+        """Does an indented line belong to a module itself, in a branch of it that its import may take?"""
+        within = nodes_at(self.tree(file), line, *_DEFINES, ast.If)
+        return not any(isinstance(node, _DEFINES) or "__main__" in ast.unparse(node.test) for node in within)
 
     @cached_property
     def _own_classes(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import ast
 import tokenize
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,8 +46,16 @@ def parsed(text: str) -> ast.Module:
 
 def nodes_at(tree: ast.AST, line: int, *kinds: type[ast.AST]) -> list:
     """The nodes of these kinds that a line stands in; an outer one comes before those in it."""
-    nodes = (node for node in ast.walk(tree) if isinstance(node, kinds))
-    return [node for node in nodes if node.lineno <= line <= (node.end_lineno or node.lineno)]
+    nodes, todo = [], deque([tree])
+    while todo:
+        node = todo.popleft()
+        first, last = getattr(node, "lineno", line), getattr(node, "end_lineno", None) or getattr(node, "lineno", line)
+        if isinstance(node, kinds) and first <= line <= last:
+            nodes.append(node)
+        above = [first, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]
+        if not isinstance(node, ast.stmt) or min(above) <= line <= last:  # else the line is in nothing below it
+            todo.extend(ast.iter_child_nodes(node))
+    return nodes
 
 
 def text_at(tree: ast.AST, line: int) -> str:
