@@ -16,7 +16,7 @@ from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEF
 from kit.diagnose.registries import _against, _shadowed
 from kit.diagnose.removed_apis import _user
 from kit.diagnose.two_registrations import is_library
-from kit.diagnose.undecided import _said
+from kit.diagnose.undecided import _words_of
 from kit.diagnose.values import Case, Looked
 from kit.incident import load
 from kit.startup.migrations import Migrations
@@ -535,7 +535,7 @@ SAID = {  # an error as its library says it, and words of what it usually means;
 
 @pytest.mark.parametrize("text", SAID)
 def test_what_an_error_usually_means_is_told_of_that_error_and_of_none_that_sounds_like_it(text):
-    meaning = meaning_of_error(_said(Error("E", text, links=((1, "E", text),))))
+    meaning = meaning_of_error(_words_of(Error("E", text, links=((1, "E", text),))))
     assert meaning is None if SAID[text] is None else meaning and SAID[text] in meaning.happened
 
 

@@ -30,6 +30,6 @@ def _of_errors() -> tuple[tuple[re.Pattern, Meaning], ...]:
     return tuple((re.compile(row["says"]), Meaning(row["means"], row["advice"])) for row in rows)
 
 
-def meaning_of_error(said: str) -> Meaning | None:
+def meaning_of_error(words: str) -> Meaning | None:
     """What an error with these words usually means."""
-    return next((meaning for pattern, meaning in _of_errors() if pattern.search(said)), None)
+    return next((meaning for pattern, meaning in _of_errors() if pattern.search(words)), None)

@@ -221,14 +221,14 @@ def route_on_another_application(case: Case) -> Fault | None:
         outermost = (*routes[0].includes, routes[0].entry)[0]
         taking = next((route for route in routes if route.takes(*request)), None)
         holds[outermost.process, outermost.registry] = taking
-    for (one, route), (other, lacks) in permutations(holds.items(), 2):
-        if route is None or lacks is not None or one[0] != other[0]:
+    for (application, route), (other, lacks) in permutations(holds.items(), 2):
+        if route is None or lacks is not None or application[0] != other[0]:
             continue
-        entries = sorted((first_routes[one], first_routes[other]), key=attrgetter("at"))
+        entries = sorted((first_routes[application], first_routes[other]), key=attrgetter("at"))
         pair = Pair(case.trace, *map(_as_registration, entries))
         if not pair.one_definition or (finding := judge(pair)).mechanism == "undecided":
             continue
-        maker = first_routes[one].frame
+        maker = first_routes[application].frame
         because = (
             f"{' '.join(request)} fits a route that {route.entry.frame} adds to the application that {maker} makes in "
             f"module {maker.module}; another one, which the same line made, has no such route",

@@ -58,7 +58,7 @@ MECHANISMS = of_failures(setting_missing)
 
 def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
     """The readings of variables that are not set and that an error comes of; empty where it does not."""
-    unset = [reading for reading in case.readings if reading.name.upper() not in _given(case)]
+    unset = [reading for reading in case.readings if reading.name.upper() not in _variables_set(case)]
     unset.sort(key=lambda reading: (reading.file, reading.line) != site[:2])  # what is read where it fails comes first
     texts = error_texts(error)
     fields = _missing_fields(texts, unset)
@@ -69,12 +69,12 @@ def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
     if name is not None:
         known = [reading for reading in unset if reading.name == name]
         near = [reading for reading in known if reading.file == site.file and abs(reading.line - site.line) <= 5]
-        if known or name.upper() not in _given(case):
+        if known or name.upper() not in _variables_set(case):
             return (near or known)[:1] or [Reading(name, site.file, site.line, True)]
     return _named_or_used(case, error, site, [reading for reading in unset if reading.class_ is None])
 
 
-def _given(case: Case) -> set[str]:
+def _variables_set(case: Case) -> set[str]:
     """The variables that are set in the run, in capital letters."""
     incident = case.incident
     variables = {incident.database_env, *incident.app.env}
@@ -210,8 +210,8 @@ def _with_loggers(case: Case, silenced: Silenced, error: Error | None) -> Experi
     if "fileConfig" in called:
         edited = with_keyword(text, called["fileConfig"], "disable_existing_loggers", False)
     else:
-        given = (*called["dictConfig"].args, *(keyword.value for keyword in called["dictConfig"].keywords))[0]
-        edited = with_replaced(text, given, f"dict({ast.unparse(given)}, disable_existing_loggers=False)")
+        settings = (*called["dictConfig"].args, *(keyword.value for keyword in called["dictConfig"].keywords))[0]
+        edited = with_replaced(text, settings, f"dict({ast.unparse(settings)}, disable_existing_loggers=False)")
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
         lost = [record for record in trace.records if record.lost and record.level >= _LEVEL_OF_ERRORS]

@@ -31,7 +31,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     """
     error = _error(case)
     ways = application_frames(error.frames) if error is not None else ()
-    meaning = None if error is None or error.own_words else meaning_of_error(_said(error))
+    meaning = None if error is None or error.own_words else meaning_of_error(_words_of(error))
     sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
     known = list(wrong)
     if ways:
@@ -50,7 +50,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     return Finding("undecided", tuple(known), against, tuple(sites), meaning)
 
 
-def _said(error: Error) -> str:
+def _words_of(error: Error) -> str:
     """What an error says, with how its SQL statement begins, and what those say that it came from."""
     first, *others = error_texts(error)
     statement = _STATEMENT.search(error.text)

@@ -60,7 +60,7 @@ def new(
     :raises IncidentError: there is an incident already, the folder is no application, or the log is unreadable or another application's
     :raises SecretFound: a step or the log would show a secret; nothing is written
     """
-    steps = [_given(text) for text in startup]
+    steps = [_step_of(text) for text in startup]
     root = _folder(app or ".")
     target = _plain_path(folder.expanduser())
     _free(target, root, log)
@@ -147,7 +147,7 @@ def _steps_with_secrets(setup: Setup, texts: dict[str, str]) -> list[str]:
 # -- what is given
 
 
-def _given(text: str) -> tuple[str, str]:
+def _step_of(text: str) -> tuple[str, str]:
     kind, rest = re.fullmatch(r"(\w*)\s*:?\s*(.*)", text.strip(), re.S).groups()
     if kind not in _KINDS or not rest.strip():
         raise IncidentError(

@@ -63,7 +63,7 @@ def cure(proposal: "Proposal") -> Part:
     changes = [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
     shown = [patch(proposal.patch)] if proposal.patch else []
     says = para(strong(proposal.name), ": ", proposal.says)
-    return stack(says, *changes, *shown, _told("What the checks saw", checks))
+    return stack(says, *changes, *shown, _folded("What the checks saw", checks))
 
 
 def proposals(proposed: "Proposals | None") -> Shown:
@@ -79,14 +79,14 @@ def proposals(proposed: "Proposals | None") -> Shown:
     for says, tried in ((f"{len(failed)} that were tried and do not cure", failed), (hide, proposed.maskers)):
         if tried:
             listed = items(join(code(fix.name), f": {fix.verdict}: {fix.result.because}") for fix in tried)
-            parts.append(_told(says, listed))
+            parts.append(_folded(says, listed))
     if proposed.lessons:
         reasons = items(dict.fromkeys(lesson.because for lesson in proposed.lessons))
         parts += [para(f"The setup lacked something behind the incident; {_BOTH}:"), reasons]
-        parts.append(_told("What to write into the incident file", preformatted("\n".join(_yaml(proposed.settings)))))
+        parts.append(_folded("What to write into the incident file", preformatted("\n".join(_yaml(proposed.settings)))))
     return Shown(parts)
 
 
-def _told(summary: str, content: Part) -> Part:
+def _folded(summary: str, content: Part) -> Part:
     """Content that a line opens; in plain text it is open."""
     return Part(fold(summary, content).html, f"{summary}\n{content.text}")

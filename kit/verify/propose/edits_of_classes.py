@@ -245,8 +245,8 @@ def with_target(text: str, value: str) -> str | None:
     """Give Alembic something else, in an assignment to ``target_metadata`` or else in each call."""
     name, new = m.Name("target_metadata"), cst.parse_expression(value)
     assigned = m.Assign(targets=[m.AssignTarget(name), m.ZeroOrMore()], value=~m.Name("None"))
-    found = (replaced(text, it, lambda node: node.with_changes(value=new)) for it in (assigned, m.Arg(keyword=name)))
-    return next(filter(None, found), None)
+    edits = (replaced(text, it, lambda node: node.with_changes(value=new)) for it in (assigned, m.Arg(keyword=name)))
+    return next(filter(None, edits), None)
 
 
 def reflect_apart(text: str, line: int) -> str | None:

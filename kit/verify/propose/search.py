@@ -6,7 +6,6 @@ from concurrent.futures import Executor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
@@ -22,68 +21,20 @@ from ...diagnose.values import Looked
 from ...incident.model import Fix, Incident, Step
 from ...trace.end_state import Answer
 from ...trace.expected import shows_incident
-from ...trace.trace import Trace
 from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix, met
 from .asked import sources_of, with_checks, without_what_did_not_answer
 from .candidates import candidates_for, maskers, why_unsafe
 from .failing_build import Broken, Candidate
 from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
-from .lessons import Lesson, Teach, errors_of, nothing, settings_of, stands_behind
+from .lessons import Lesson, Teach, errors_of, nothing, stands_behind
+from .proposals import Proposal, Proposals
 from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
 _RACE_TIMES = 3  # starts of each candidate where the incident shows in some starts only
 _AT_ONCE = 4  # candidates of one round
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A fix that the kit wrote and tried.
-
-    :ivar patch: for ``git apply`` at the application's root; "" where only settings change
-    :ivar changes: ``env``, ``path``, ``startup``: what is set otherwise
-    """
-
-    name: str
-    says: str
-    patch: str
-    changes: dict
-    result: FixResult
-
-    @property
-    def verdict(self) -> str:
-        return self.result.verdict
-
-
-@dataclass(frozen=True)
-class Proposals:
-    """What was proposed and tried, verified ones first, the smallest patch first.
-
-    :ivar mechanism: that of the build as it is; ``trace``: its startup
-    :ivar note: why there is none, or why the search ended
-    :ivar maskers: where they were asked for: what only hides, and what each run of it showed; none is a proposal
-    :ivar lessons: what the setup lacked behind the incident: with it both builds were started, and the incident still showed
-    """
-
-    mechanism: str
-    reproduced: bool
-    tried: tuple[Proposal, ...]
-    startups: int
-    trace: Trace
-    note: str = ""
-    maskers: tuple[Proposal, ...] = ()
-    lessons: tuple[Lesson, ...] = ()
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the lessons set, as keys of the incident file."""
-        return settings_of(self.lessons)
-
-    @property
-    def verified(self) -> tuple[str, ...]:
-        return tuple(proposal.name for proposal in self.tried if proposal.verdict == "cures")
 
 
 @interruptible

@@ -138,9 +138,9 @@ class _Body:
         self.odd = self.script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
         self.head = f'{{"k":"edge","c":{self.place},"l":'
         # Its bytecode: an import statement that was seen is none there any more.
-        raw, told = bytearray(self.code.co_code), self.raw if type(self.raw) is bytearray else bytes(self.seen + 1)
-        for at in range(0, min(len(told), len(raw)), 2):
-            if not told[at] and raw[at] == _IMPORT_NAME:
+        raw, marks = bytearray(self.code.co_code), self.raw if type(self.raw) is bytearray else bytes(self.seen + 1)
+        for at in range(0, min(len(marks), len(raw)), 2):
+            if not marks[at] and raw[at] == _IMPORT_NAME:
                 raw[at] = 0
         self.raw = raw
 
