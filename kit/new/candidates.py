@@ -32,6 +32,7 @@ _WHERE = {
     "waitress-serve": "--port={port}",
 }  # fmt: skip
 _SERVING = {"flask": {"run"}, "fastapi": {"run", "dev"}, "litestar": {"run"}}  # of those that do more than that
+_POINTS = (60, 48, 36, 24, *[20] * 96)  # for what the programs of the log say, the first of them most
 _ASIDE = re.compile(
     r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|pkg|packaging|debian|\.circleci|\.devcontainer|\.github)/"
 )
@@ -68,8 +69,8 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     """Every startup with some evidence, the one that explains the log best first."""
     starts = [_of_command(project, evidence, command) for command in commands]
     env = next((command.env for command in commands if command.env), {})
-    for number, program in enumerate(evidence.programs):
-        starts += list(_of_program(project, evidence, program, max(60 - 12 * number, 20), env))
+    for points, program in zip(_POINTS, evidence.programs, strict=False):
+        starts += list(_of_program(project, evidence, program, points, env))
     starts += list(_of_objects(project, evidence, env)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
@@ -91,14 +92,12 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
     steps = tuple(step for line in command.lines for step in [step_of(line, project, command.workdir)] if step)
     matched = 0.0
     because = command.at
-    for number, program in enumerate(evidence.programs):
+    for points, program in zip(_POINTS, evidence.programs, strict=False):
         inner = [part for line in command.lines for part in _inner(project, line, command.workdir)]
         places = [at for at, line in enumerate(inner) if _matches(project, program, line, command)]
         if places:
             # What the log ran is the last thing there, best of all: what comes after it never came.
-            points = (
-                max(60 - 12 * number, 20) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
-            )
+            points -= (inner[places[-1]] != inner[-1]) + 2 * (len(inner) > len(command.lines))
             if points > matched:
                 matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
     service = re.search(r"\(service (.+)\)$", command.at)

@@ -167,8 +167,8 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         driver = "asyncpg" if setup.driver == "aiosqlite" else None
         because = f"the code does not run on SQLite: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
-    migrated, in_state = "upgrade" in str(setup.start), any(kind != "command" for kind, _ in setup.prepare)
-    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not in_state and not migrated:
+    migrated = setup.in_state or "upgrade" in str(setup.start)
+    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not migrated:
         yield setup.changed("prepare", "the log's database had tables", prepare=(*setup.prepare, ("upgrade", "head")))
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", target) for target in refused):
@@ -317,11 +317,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     if made and steps.count(steps[0]) < 2:
         twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
         yield _started(setup, "what is there already may be of the start before", twice)
-    if (
-        any(kind != "command" for kind, _ in setup.prepare)
-        or trial.level >= 2
-        or not any("upgrade" in text or kind == "serve" for kind, text in steps)
-    ):
+    if setup.in_state or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:
