@@ -12,6 +12,7 @@ import pytest
 from showing import BASE, incident_of, known, many_modules, model
 
 from kit import views
+from kit.incident.source import absolute
 from kit.startup.run import reproduce
 from kit.trace.graph import cycles, import_graph
 from kit.trace.tables import (
@@ -446,3 +447,11 @@ def test_the_other_tables_have_their_documented_columns():
     assert list(steps_table(trace).columns) == ["kind", "step", "ok", "error", "seconds"]
     assert set(registrations_table(trace).outcome) == {"registered", "rejected"}
     assert len(imports_table(trace)) == len(import_graph(trace).modules)
+
+
+@pytest.mark.parametrize(
+    ("package", "level", "name"),
+    [("a.b", 0, "mod"), ("a.b", 1, "a.b.mod"), ("a.b", 2, "a.mod"), ("a", 3, "mod"), ("", 1, "mod")],
+)
+def test_a_relative_import_is_named_from_its_package_and_in_none_by_itself(package, level, name):
+    assert absolute("mod", package, level) == name

@@ -131,7 +131,7 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
 
 def absolute(module: str | None, package: str, level: int) -> str:
     """The name of a module that an import asks for with so many dots; ``package`` is the one that the import stands in."""
-    parts = package.split(".")[: 1 - level or None] if level else []
+    parts = package.split(".")[: 1 - level or None] if level and package else []
     return ".".join([*parts, *filter(None, [module])])
 
 
