@@ -1,13 +1,14 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
 from dataclasses import replace
+from os.path import normpath
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from miniatures import EXPECTED, judged, python
 
-from kit.diagnose.decision import find_mechanism
+from kit.diagnose.decision import decide_mechanism, find_mechanism
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.explanations import MEANINGS, meaning_of_error
 from kit.diagnose.metadata_runs import _sees
@@ -672,3 +673,180 @@ def test_a_module_that_nothing_imported_is_named_from_the_folder_that_the_others
     case = Case.of(incident, replace(kept.looked, trace=replace(kept.trace, imports=imports)))
     assert case.module_of("server/orchard/pears.py") == "orchard.pears"
     assert Case.of(incident, kept.looked).module_of("orchard/pears.py") == "orchard.pears"
+
+
+BLUEPRINTS = """
+from flask import Blueprint, Flask
+names = {{"readers": "admin"}}
+readers = Blueprint("admin", __name__)
+editors = Blueprint({name}, __name__)
+app = Flask(__name__)
+app.register_blueprint(readers)
+app.register_blueprint(editors)
+"""
+VIEWS = """
+from flask import Blueprint, Flask
+def open_to_all(view):
+    return view
+pages = Blueprint("pages", __name__)
+@open_to_all
+@pages.route("/a", endpoint="{name}")
+def first(): ...
+@open_to_all
+@pages.route("/b", endpoint="{name}")
+def second(): ...
+app = Flask(__name__)
+app.register_blueprint(pages)
+"""
+METRICS = """
+import sqlalchemy
+from prometheus_client import Counter
+served = Counter("shop_served", "requests")
+again = Counter("served", "requests", {more})
+"""
+TICKETS = "from django.apps import AppConfig\nclass App(AppConfig):\n    name = {name!r}\n    label = 'tickets'\n"
+LABELS = """
+import django
+import sqlalchemy
+from django.conf import settings
+settings.configure(INSTALLED_APPS=[f"{place}.tickets" for place in ("museum", "partners")])
+django.setup()
+"""
+JOINED = """
+class Pilot(User):
+    __tablename__ = "pilots"
+    id = Column(Integer, primary_key=True)
+"""
+MAPPED = """
+from sqlalchemy import Column, Integer, Table
+from sqlalchemy.orm import configure_mappers, registry, relationship
+kept = registry()
+users = Table("users", kept.metadata, Column("id", Integer, primary_key=True))
+orders = Table("orders", kept.metadata, Column("id", Integer, primary_key=True), Column("user_id", Integer))
+class User: ...
+class Order: ...
+kept.map_imperatively(Order, orders)
+kept.map_imperatively(User, users, properties={"orders": relationship(Order)})
+configure_mappers()
+"""
+REVISED = {
+    "../alembic.ini": "[alembic]\nscript_location = moves\n",
+    "../moves/env.py": "from alembic import context\nfrom sqlalchemy import create_engine\n"
+    "with create_engine(__import__('os').environ['DATABASE_URL']).connect() as connection:\n"
+    "    context.configure(connection=connection)\n    with context.begin_transaction():\n        context.run_migrations()\n",
+}
+REVISION = (
+    "import sqlalchemy as sa\nfrom alembic import op\nrevision = 'r1'\ndown_revision = None\ndef upgrade():\n    {}\n"
+)
+BOATS = 'op.create_table("boats", sa.Column("id", sa.Integer), sa.Column("name", sa.Text{more}))'
+INDEX = 'op.create_index("ix_boats_name", "boats", ["name"])'
+COLUMN = 'op.add_column("boats", sa.Column("name", sa.Text))'
+
+
+def revised(*operations: str) -> dict[str, str]:
+    return {**REVISED, "../moves/versions/r1.py": REVISION.format("\n    ".join(operations))}
+
+
+DECIDED = {  # files, the mechanism, its lines, and what the run that decides it says that it sets otherwise
+    "a blueprint's name that its line computes": (
+        {"main.py": BLUEPRINTS.format(name='names["readers"]')},
+        "name-taken-in-registry",
+        ["main.py:7", "main.py:8", "main.py:4", "main.py:5"],
+        "admin_of_its_own in place of admin at service/main.py:5",
+    ),
+    "a metric's name that its line computes of two parts": (
+        {"main.py": METRICS.format(more='namespace="shop"')},
+        "name-taken-in-registry",
+        ["main.py:4", "main.py:5"],
+        "shop_served_of_its_own in place of shop_served at service/main.py:5",
+    ),
+    "a metric's name that its line computes of options": (
+        {
+            "main.py": METRICS.format(more='namespace="shop"').replace(
+                "again = ", "options = {'name': 'shop_served', 'documentation': ''}\nagain = Counter(**options)\n"
+            )
+        },
+        "name-taken-in-registry",
+        ["main.py:4", "main.py:6"],
+        "shop_served_of_its_own in place of shop_served at service/main.py:6",
+    ),
+    "an endpoint of two views of one blueprint": (
+        {"main.py": VIEWS.format(name="shown")},
+        "name-taken-in-registry",
+        ["main.py:13", "main.py:13", "main.py:6", "main.py:9"],
+        "shown_of_its_own in place of shown at service/main.py:10",
+    ),
+    "labels of a list that is computed": (
+        {
+            "main.py": LABELS,
+            **{
+                f"../{place}/tickets/__init__.py": TICKETS.format(name=f"{place}.tickets")
+                for place in ("museum", "partners")
+            },
+        },
+        "name-taken-in-registry",
+        ["main.py:6"],
+        "without partners.tickets in the INSTALLED_APPS that come to service/main.py:6",
+    ),
+    "a joined inheritance": (
+        {"main.py": models() + JOINED},
+        "no-join-condition",
+        ["main.py:14", "main.py:6", "main.py:14"],
+        "a foreign key between the two tables, as soon as they are there",
+    ),
+    "a join that a query writes": (
+        {"main.py": models(order="user_id = Column(Integer)") + "User.__table__.join(Order.__table__)\n"},
+        "no-join-condition",
+        ["main.py:13", "main.py:6", "main.py:9"],
+        "a foreign key between the two tables, as soon as they are there",
+    ),
+    "a join of classes that are mapped by hand": (
+        {"main.py": MAPPED},
+        "no-join-condition",
+        ["main.py:11", "main.py:5", "main.py:6"],
+        "a foreign key between the two tables, as soon as they are there",
+    ),
+    "a table that one revision creates twice": (
+        revised(BOATS.format(more=""), BOATS.format(more="")),
+        "created-by-two-revisions",
+        ["../moves/versions/r1.py:6", "../moves/versions/r1.py:7"],
+        "revision r1 without what creates boats at moves/versions/r1.py:6",
+    ),
+    "a column that one revision creates three times": (
+        revised(BOATS.format(more=""), COLUMN, COLUMN),
+        "created-by-two-revisions",
+        ["../moves/versions/r1.py:6", "../moves/versions/r1.py:7"],
+        "revision r1 without what creates name at moves/versions/r1.py:6 and moves/versions/r1.py:8",
+    ),
+    "an index that its column asks for, and a statement": (
+        revised(BOATS.format(more=", index=True"), INDEX),
+        "created-by-two-revisions",
+        ["../moves/versions/r1.py:6", "../moves/versions/r1.py:7"],
+        "revision r1 without what creates ix_boats_name at moves/versions/r1.py:6",
+    ),
+}
+
+
+FIRST_OF_ITS_KIND = (
+    "a joined inheritance",
+    "a table that one revision creates twice",
+    "an endpoint of two views of one blueprint",
+)
+
+
+@pytest.mark.parametrize(
+    "shown", [pytest.param(name, marks=() if name in FIRST_OF_ITS_KIND else pytest.mark.slow) for name in DECIDED]
+)
+def test_a_mechanism_that_no_text_shows_is_decided_by_a_run_all_the_same(write_incident, shown):
+    files, mechanism, lines, says = DECIDED[shown]
+    step = {"command": "alembic upgrade head"} if "../alembic.ini" in files else {"import": "service.main"}
+    files = {"service/__init__.py": "", **{normpath(f"service/{name}"): text for name, text in files.items()}}
+    incident = load(write_incident(files, app={"python": python("2.0")}, startup=[step], expect={}))
+    decision = decide_mechanism(incident, looked := look_at(incident))
+    assert decision.finding.mechanism == mechanism, decision
+    assert [str(place) for place in decision.fault.places] == [normpath(f"service/{line}") for line in lines]
+    assert (decision.experiment.outcome, decision.experiment.says) == ("confirmed", says), decision.experiment
+    without = decision.fault.experiment.judge(looked.trace)[
+        0
+    ]  # a run in which nothing was set otherwise confirms nothing
+    assert without is (None if "computes" in shown or mechanism == "no-join-condition" else False)

@@ -4,10 +4,11 @@ import ast
 import re
 
 from ..incident.source import attribute_of
-from ..incident.steps import Step
+from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
-from .experiments import failure, first_line, said_by, texts_of, with_steps
+from .experiments import first_line, gone, said_by, texts_of, with_line_before
+from .unseen_tables import same_table
 from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _RELATIONSHIP = re.compile(
@@ -15,8 +16,12 @@ _RELATIONSHIP = re.compile(
     r"primary join condition .*? on) relationship (\w+)\.(\w+)",
     re.S,
 )
-_TABLES = re.compile(r"Can't find any foreign key relationships between '([\w.]+)' and '([\w.]+)'")
-_SEVERAL = re.compile(r"multiple foreign key paths linking the tables")
+_TABLES = re.compile(
+    r"Can't (?:find any foreign key relationships|determine join) between '([\w.]+)' and '([\w.]+)'(?:; tables have more)?"
+)
+_SEVERAL = re.compile(
+    r"multiple foreign key paths linking the tables|more than one foreign key (?:constraint )?relationship"
+)
 _SECONDARY = re.compile(r"via secondary table '([\w.]+)'")
 
 
@@ -31,8 +36,8 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
         return None
     statement = attribute_of(case.tree(parent.site.file), class_, attribute)
     line, target = (statement.lineno, _target(statement)) if statement is not None else (parent.site.line, None)
-    child = classes.get(target)
-    secondary, several = said_by(error, _SECONDARY), said_by(error, _SEVERAL)
+    secondary, several, linked = said_by(error, _SECONDARY), said_by(error, _SEVERAL), said_by(error, _TABLES)
+    child = classes.get(target) or (_table(case, linked[2]) if linked and not secondary else None)
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
     lack = "several foreign keys link" if several else "no foreign key links"
     through = f" through {secondary[1]}" if secondary else ""
@@ -46,7 +51,8 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
         "class-not-imported": f"both classes are there, {tables}" if child else f"{class_} is there, at {parent.site}",
         "ambiguous-class-name-in-registry": f"one class is meant by {target}",
     }
-    run = _with_key(case, parent, child, secondary and secondary[1]) if child is not None else None
+    between = [it for it in case.definitions if secondary and same_table(secondary[1], it.table)][:1]
+    run = _with_key(case, match[0], parent, *between, child) if child is not None else None
     more = {"sites": tuple(sites), "against": against, "error": error, "experiment": run}
     return Fault("no-join-condition", because, parent.table, **more)
 
@@ -57,15 +63,24 @@ def _of_tables(case: Case, error: Error) -> Fault | None:
     site = innermost(error)
     if match is None or site is None:
         return None
-    first, second = (next((r for r in case.trace.registrations if r.table == name), None) for name in match.groups())
+    first, second = _table(case, match[1]), _table(case, match[2])
     if first is None or second is None:
         return None
+    lack = "several foreign keys link" if said_by(error, _SEVERAL) else "no foreign key links"
     because = (
-        f"the tables {first.table} ({first.site}) and {second.table} ({second.site}) are joined at {site}, and no foreign key links them",
+        f"the tables {first.table} ({first.site}) and {second.table} ({second.site}) are joined at {site}, and {lack} them",
         f"seen as: {first_line(error.text)}",
     )
     sites = (Place.of("join", site), Place.of("table", first.site), Place.of("table", second.site))
-    return Fault("no-join-condition", because, second.table, sites=sites, error=error)
+    inherits = (site.file, site.line) == (second.site.file, second.site.line)
+    run = _with_key(case, match[0], first, second, inherits=inherits)
+    return Fault("no-join-condition", because, second.table, sites=sites, error=error, experiment=run)
+
+
+def _table(case: Case, name: str) -> Registration | None:
+    """What was registered first under the name of a table, with its schema or without."""
+    there = (it for it in case.trace.registrations if it.outcome in ("registered", "reflected") and not it.removed)
+    return next((registration for registration in there if same_table(name, registration.table)), None)
 
 
 def _by(case: Case, error: Error) -> str:
@@ -92,10 +107,7 @@ def _target(statement: ast.stmt) -> str | None:
 
 
 _KEY = """
-import importlib
 import sqlalchemy as sa
-from sqlalchemy.orm import configure_mappers
-one, other = [getattr(importlib.import_module(module), name).__table__ for module, name in {classes!r}]
 def missing(child, parent):
     key = list(parent.primary_key.columns)
     for column in child.columns if len(key) == 1 else ():
@@ -103,7 +115,9 @@ def missing(child, parent):
         if free and column.type._type_affinity is key[0].type._type_affinity:
             yield child, column, key[0]
 def link(one, other):
-    found = list(missing(other, one)) + list(missing(one, other))
+    inherits = [(it, list(it.primary_key.columns)[0]) for it in (one, other)] if {inherits!r} else ()
+    found = [(it, column, key) for it, column in inherits[1:] for _, key in inherits[:1]]
+    found = found or list(missing(other, one)) + list(missing(one, other))
     meant = [each for each in found if each[2].table.name.rstrip("s") in each[1].name]
     if not (meant or found):
         key = list(one.primary_key.columns)[0]
@@ -113,36 +127,38 @@ def link(one, other):
     child, column, key = (meant or found)[0]
     child.append_constraint(sa.ForeignKeyConstraint([column.name], [key]))
     print("a foreign key from %s to %s" % (column, key))
-through = one.metadata.tables.get({through!r})
-for tables in [(one, other)] if through is None else [(one, through), (other, through)]:
-    keys = sorted({{key for it in tables for key in it.foreign_keys if key.column.table in tables}}, key=lambda key: str(key.parent))
-    for key in keys[1:]:
-        key.parent.foreign_keys.discard(key)
-        key.parent.table.foreign_keys.discard(key)
-        key.parent.table.constraints.discard(key.constraint)
-        print("a foreign key from %s to %s alone" % (keys[0].parent, keys[0].column))
-    keys or link(*tables)
-configure_mappers()
+def see(table, metadata):
+    there = [metadata.tables.get(name) for name in {names!r}]
+    for tables in zip(there, there[1:]) if table in there and None not in there else ():
+        keys = sorted({{key for it in tables for key in it.foreign_keys if key.column.table in tables}}, key=lambda key: str(key.parent))
+        for key in keys[1:]:
+            key.parent.foreign_keys.discard(key)
+            key.parent.table.foreign_keys.discard(key)
+            key.parent.table.constraints.discard(key.constraint)
+            print("a foreign key from %s to %s alone" % (keys[0].parent, keys[0].column))
+        keys or link(*tables)
+sa.event.listen(sa.Table, "after_parent_attach", see)
 """
 
 
-def _with_key(case: Case, parent: Registration, child: Registration, through: str | None) -> Experiment | None:
-    """``configure_mappers()`` right after the import, with one foreign key between the tables, or to each from the one between."""
-    classes = [(registration.frame.module, registration.class_) for registration in (parent, child)]
-    if not all(module and module != "__main__" and name and "." not in name for module, name in classes):
+def _with_key(case: Case, words: str, *tables: Registration, inherits: bool = False) -> Experiment | None:
+    """The startup with one foreign key between each two of the tables, made as soon as the last of them is there."""
+    last = max(tables, key=lambda registration: registration.at)
+    places = (last.site, *application_frames(last.chain)[::-1])
+    place = next((place for place in places if place.file in case.sources), None)
+    code = f"exec({_KEY.format(names=[it.table for it in tables], inherits=inherits)!r}, {{}})"
+    edited = with_line_before(case.sources[place.file], place.line, code) if place is not None else None
+    if edited is None:
         return None
-    others = sorted({definition.frame.module or "" for definition in case.definitions} - {"__main__"})
-    steps = [Step.model_validate({"import": module}) for module in others if re.fullmatch(r"\w+(\.\w+)*", module)]
-    code = Step.model_validate({"code": _KEY.format(classes=classes, through=through)})
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
         lines = dict.fromkeys(line for text in texts_of(trace) for line in text.splitlines())
-        keys = " and ".join(line for line in lines if line.startswith("a foreign key from ")) or "a foreign key"
-        wrong = failure(trace)
-        return (None, f"with {keys}: {wrong}") if wrong else (True, f"with {keys} the mappers configure")
+        keys = " and ".join(line for line in lines if line.startswith("a foreign key from "))
+        holds, seen = gone(words)(trace)
+        return (holds, f"with {keys}: {seen}") if keys else (None, f"no foreign key could be made: {seen}")
 
-    says = f"configure_mappers() right after the import, with a foreign key between {'the two' if through is None else 'the three'} tables"
-    return Experiment(says, with_steps(case.incident, [*steps, code]), judge)
+    says = f"a foreign key between {'the two' if len(tables) == 2 else 'the three'} tables, as soon as they are there"
+    return Experiment(says, case.incident, judge, {place.file: edited})
 
 
 MECHANISMS = of_failures(lambda case, error: _of_relationship(case, error) or _of_tables(case, error))

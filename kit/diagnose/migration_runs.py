@@ -11,12 +11,12 @@ from ..base.errors import KitError
 from ..incident.builds import builds_of
 from ..incident.model import Incident
 from ..incident.repository import Commit
-from ..incident.revisions import Revision, heads_of, past_of
+from ..incident.revisions import Operation, Revision, heads_of, past_of
 from ..incident.source import nodes_at, parsed
 from ..incident.steps import Preparation, Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
-from .experiments import error_texts, failure, first_line, gone, with_steps
+from .experiments import error_texts, failure, first_line, gone, with_keyword, with_replaced, with_steps
 from .values import Case, Experiment
 
 _UPGRADE = re.compile(r"(?P<before>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b")
@@ -135,14 +135,36 @@ def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) ->
 
 
 def _without_statement(text: str, line: int) -> str | None:
-    """A source with the simple statement at a line replaced by ``pass``."""
-    holding = nodes_at(parsed(text), line, ast.Expr)
-    if not holding:
+    """A source with ``None`` in place of the call that is a statement at a line."""
+    holding = nodes_at(parsed(text), line, ast.Expr, ast.Assign)
+    return with_replaced(text, max(holding, key=lambda statement: statement.lineno).value, "None") if holding else None
+
+
+def made_once(
+    case: Case, revision: Revision, others: Sequence[Operation], kind: str, name: str, error: Error
+) -> Experiment | None:
+    """The revision with one statement alone that creates an object: is it there before that all the same?"""
+    text: str | None = case.sources.get(revision.file)
+    for operation in sorted(others, key=lambda operation: operation.line, reverse=True):
+        text = _without_creation(text, operation, kind, name) if text is not None else None
+    if text is None:
         return None
-    node = max(holding, key=lambda statement: statement.lineno)
-    lines = text.split("\n")
-    indent = lines[node.lineno - 1][: node.col_offset]
-    return "\n".join([*lines[: node.lineno - 1], f"{indent}pass", *lines[node.end_lineno :]])
+    lines = " and ".join(f"{revision.file}:{operation.line}" for operation in others)
+    says = f"revision {revision.id} without what creates {name} at {lines}"
+    return Experiment(says, case.incident, gone(first_line(error_texts(error)[0])), {revision.file: text})
+
+
+def _without_creation(text: str, operation: Operation, kind: str, name: str) -> str | None:
+    """A source without an operation, or where that creates more, without the column or the index in it."""
+    if {"create_table": "table", "add_column": "column"}.get(operation.call, kind) == kind:
+        return _without_statement(text, operation.line)
+    for call in (node for node in ast.walk(parsed(text)) if isinstance(node, ast.Call) and node.args):
+        first = getattr(call.args[0], "value", None) if operation.line <= call.lineno <= operation.last else None
+        if kind == "column" and first == name:
+            return with_replaced(text, call, "*()")
+        if kind == "index" and isinstance(first, str) and name.endswith(f"_{first}"):
+            return with_keyword(text, call, "index", False)
+    return None
 
 
 def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experiment | None:

@@ -104,6 +104,8 @@ def created_by_two_revisions(case: Case) -> Fault | None:
         if not others or operation is None:
             continue
         other, first = others[0]
+        here = sorted([first, operation], key=lambda made: made.line) if other.id == revision.id else ()
+        first, operation = here or (first, operation)
         named = f"{kind or 'object'} {name}"
         because = (
             f"{other.file}:{first.line} (revision {other.id}) and {revision.file}:{operation.line} (revision {revision.id}) "
@@ -115,7 +117,9 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
         )
-        run = runs.from_base_and_after(case, other, name) if other.id != revision.id else None
+        beside = [op for op in revision.operations if op != operation and _creates(op, kind, full)]
+        once = runs.made_once(case, revision, beside, kind, name, error) if here else None
+        run = once if here else runs.from_base_and_after(case, other, name)
         return Fault("created-by-two-revisions", because, sites=sites, against=against, error=error, experiment=run)
     return None
 

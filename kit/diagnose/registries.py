@@ -10,7 +10,16 @@ from ..incident.source import nodes_at
 from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
-from .experiments import Judge, failure, gone, with_class_renamed, with_keyword, with_replaced, with_swapped
+from .experiments import (
+    Judge,
+    failure,
+    gone,
+    with_class_renamed,
+    with_keyword,
+    with_line_before,
+    with_replaced,
+    with_swapped,
+)
 from .registered_twice import ONE_DEFINITION, judge
 from .two_registrations import Pair
 from .values import Case, Experiment, Fault, Place
@@ -55,11 +64,11 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     apart = None not in made and made[0] is not made[1]
     pair = Pair(case.trace, *map(_as_registration, made if apart else taken))
     sites = tuple(Place.of(role, entry.frame, entry.key) for role, entry in (("first", first), ("second", second)))
-    sites += tuple(Place.of("definition", maker.frame, maker.key) for maker in made if maker is not None)
-    sites += tuple(Place.of("definition", entry.definition) for entry in taken if entry.definition)
     known = f"the {second.kind} {second.key} is registered at {first.frame} and again at {second.frame}: {error}"
     functions = [entry.definition for entry in taken if entry.definition]
     two = len(functions) == 2 and functions[0][:2] != functions[1][:2]
+    sites += tuple(Place.of("definition", it.frame, it.key) for it in made if it is not None and not two)
+    sites += tuple(Place.of("definition", function) for function in functions)
     if two or not pair.one_definition:
         makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
         makers = f"what takes it are two functions, at {functions[0]} and at {functions[1]}" if two else makers
@@ -99,18 +108,18 @@ def _label_taken(case: Case, error: Error, first: Entry, second: Entry) -> Fault
         places += sorted(fits, key=lambda item: item[-1].value != name)[:1]  # or by its class: shop.apps.Shop
     labelled = f"of {first.more[0]} and of {second.more[0]}"
     known = f"{second.key} is the label, by which Django knows an application, {labelled}: {error}"
-    if len(places) < 2:
-        return Fault("name-taken-in-registry", (known,), sites=(Place.of("setup", second.frame),), error=error)
-    sites = tuple(
-        Place(role, file, line, entry.more[0])
-        for role, (file, line, *_), entry in zip(("first", "second"), places, (first, second), strict=True)
-    )
-    file, line, _, text = places[1]
-    edits = {file: with_replaced(case.sources[file], text, "*()")}
-    says = f"without {text.value} at {file}:{line}"
-    experiment = Experiment(says, case.incident, gone(f"labels aren't unique, duplicates: {second.key}"), edits)
-    makers = f"they are listed at {sites[0]} and at {sites[1]}"
-    return Fault("name-taken-in-registry", (known, makers), sites=sites, error=error, experiment=experiment)
+    setup, listed = second.frame, "__import__('django.conf').conf.settings.INSTALLED_APPS"
+    others = f"{listed} = [it for it in {listed} if not f'{{it}}.'.startswith('{second.more[0]}.')]"
+    edited = with_line_before(case.sources.get(setup.file, ""), setup.line, others)
+    twice = gone(f"labels aren't unique, duplicates: {second.key}")
+    says = f"without {second.more[0]} in the INSTALLED_APPS that come to {setup}"
+    run = Experiment(says, case.incident, twice, {setup.file: edited}) if edited is not None else None
+    sites, because = (Place.of("setup", setup),), (known,)
+    if len(places) == 2:
+        both = zip(("first", "second"), places, (first, second), strict=True)
+        sites = tuple(Place(role, file, line, entry.more[0]) for role, (file, line, *_), entry in both)
+        because += (f"they are listed at {sites[0]} and at {sites[1]}",)
+    return Fault("name-taken-in-registry", because, sites=sites, error=error, experiment=run)
 
 
 def _both_run(name: str) -> Judge:
@@ -125,36 +134,59 @@ def _both_run(name: str) -> Judge:
 
 
 def renamed(case: Case, site: Site | Frame, name: str, judge: Judge, *, endpoint: bool = False) -> Experiment | None:
-    """The run in which what comes second has another name, where its name is written at the line that makes it.
+    """The run in which what comes second has another name, whether its line writes the name or computes it.
 
-    :param endpoint: it is one of Flask's, which has the name of its function where the line writes none
+    :param endpoint: it is one of Flask's, which has the name of its function where the line gives none
     """
     calls = nodes_at(case.tree(site.file), site.line, ast.Call)
-    here = [node for call in calls for node in ast.walk(call)]
-    texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
-    literal = next((node for node in texts if node.value == name or isinstance(node.value, bytes)), None)
+    here = (node for call in calls for node in ast.walk(call) if isinstance(node, ast.Constant))
+    packed = next((node for node in here if isinstance(node.value, bytes)), None)  # a file of protobuf
     routing = next((call for call in calls if getattr(call.func, "attr", "") in _ROUTING), None) if endpoint else None
-    other, new, text = f"{name}_of_its_own", f"{name}_of_its_own", case.sources.get(site.file, "")
-    if literal is not None and isinstance(literal.value, bytes):  # a file of protobuf: the name keeps its length
-        other = ("x" if name[0] != "x" else "y") + name[1:]
-        new = literal.value.replace(name.encode(), other.encode())
-    if literal is None and routing is not None:
+    other, text, line, computed = f"{name}_of_its_own", case.sources.get(site.file, ""), site.line, False
+    if packed is not None:  # the name keeps its length
+        other, line = ("x" if name[0] != "x" else "y") + name[1:], packed.lineno
+        edited = with_replaced(text, packed, repr(packed.value.replace(name.encode(), other.encode())))
+    elif routing is not None:
         edited = with_keyword(text, routing, "endpoint", other)
-    else:
-        edited = (
-            with_class_renamed(text, site.line, other) if literal is None else with_replaced(text, literal, repr(new))
-        )
+    elif (edited := with_class_renamed(text, line, other)) is None and (computed := bool(calls)):
+        copied = ast.parse(ast.unparse(calls[0]), mode="eval")
+        edited = with_replaced(text, calls[0], ast.unparse(_Renaming(name, other).visit(copied)))
     if edited is None:
         return None
-    line = site.line if literal is None else literal.lineno
 
     def decides(trace: Trace) -> tuple[bool | None, str]:
         holds, seen = judge(trace)
-        there = holds is False and any(re.search(rf"\b{re.escape(other)}$", entry.key) for entry in trace.entries)
-        return (True, f"{other} is registered then, and a third one fails: {seen}") if there else (holds, seen)
+        there = any(re.search(rf"\b{re.escape(other)}$", entry.key) for entry in trace.entries)
+        if computed and not there:
+            return None, f"nothing that {site.file}:{line} computes is {name}; {seen}"
+        third = there and holds is False
+        return (True, f"{other} is registered then, and a third one fails: {seen}") if third else (holds, seen)
 
-    says = f"{other} in place of {name} at {site.file}:{line}"
-    return Experiment(says, case.incident, decides, {site.file: edited})
+    return Experiment(f"{other} in place of {name} at {site.file}:{line}", case.incident, decides, {site.file: edited})
+
+
+class _Renaming(ast.NodeTransformer):
+    """Each value that a call takes, with another name in its place where it turns out to be the name, begins with it or is its last part."""
+
+    def __init__(self, name: str, other: str):
+        longer = f"it.replace({name!r}, {other!r}, 1) if it.startswith({name + '_'!r}) else it"
+        part = f"it + '_of_its_own' if {name!r}.endswith('_' + it) else {longer}"
+        self.text = f"(lambda it: {other!r} if it == {name!r} else it if type(it) is not str else {part})"
+
+    def visit_Call(self, call: ast.Call) -> ast.Call:
+        self.generic_visit(call)
+        for number, arg in enumerate(call.args):
+            if isinstance(arg, ast.Starred):
+                arg.value = self._changed("map({0}, {1})", arg.value)
+            else:
+                call.args[number] = self._changed("{0}({1})", arg)
+        for keyword in call.keywords:
+            form = "{0}({1})" if keyword.arg else "{{name: {0}(value) for name, value in ({1}).items()}}"
+            keyword.value = self._changed(form, keyword.value)
+        return call
+
+    def _changed(self, form: str, value: ast.expr) -> ast.expr:
+        return ast.parse(form.format(self.text, ast.unparse(value)), mode="eval").body
 
 
 def task_defined_twice(case: Case) -> Fault | None:
