@@ -17,7 +17,8 @@ from kit.base.errors import IncidentError, RunBroke
 from kit.diagnose.observation import look_at
 from kit.incident.load import load
 from kit.startup import checks
-from kit.startup.run import reproduce
+from kit.startup.run import reproduce, run_startup
+from kit.startup.workspace import workspace
 
 LIMITS = {"seconds": 3, "disk_mb": 30, "output_mb": 1}
 
@@ -224,6 +225,55 @@ def test_a_served_application_is_asked_on_its_port_and_ended(write_incident):
     )
     trace = reproduce(load(file), while_up=lambda space, port: asked.append(port))
     assert trace.steps[0].ok and asked[0] > 0 and not trace.broke
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_a_server_that_the_kit_ends_runs_its_exit_handlers_and_is_not_taken_apart(by_itself, write_incident):
+    """Taking an interpreter apart is a quarter of a server's processor; of one that ends by itself it may be what is wrong."""
+    source = f"""
+        import atexit, http.server, pathlib, sys
+        class Left:
+            def __del__(self, mark=pathlib.Path("taken-apart").touch):
+                mark()
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200); self.end_headers(); self.wfile.write(b"up")
+        if __name__ == "__main__":
+            left = Left()
+            atexit.register(pathlib.Path("handled").touch)
+            server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+            server.handle_request() if {by_itself} else server.serve_forever()
+    """
+    incident = load(
+        write_incident(
+            {"service/__init__.py": "", "service/main.py": source}, startup=[{"serve": "python -m service.main {port}"}]
+        )
+    )
+    with workspace(incident) as space:
+        trace = run_startup(incident, space, judge=True)
+        left = {name for name in ("handled", "taken-apart") if (space.workdir / name).exists()}
+    assert left == ({"handled", "taken-apart"} if by_itself else {"handled"})
+    assert trace.steps[0].ok is not by_itself
+
+
+def test_a_question_to_alembic_waits_for_threads_and_exit_handlers_and_is_not_taken_apart(tmp_path):
+    child = PROJECT / "kit" / "startup" / "child"
+    code = f"""if True:
+        import atexit, pathlib, sys, threading, time
+        sys.path.insert(0, {str(child)!r})
+        import ask_alembic
+        class Left:
+            def __del__(self, mark=pathlib.Path("taken-apart").touch):
+                mark()
+        left = Left()
+        atexit.register(pathlib.Path("handled").touch)
+        threading.Thread(target=lambda: (time.sleep(0.2), pathlib.Path("threaded").touch())).start()
+        print("printed", end="")
+        ask_alembic.end()
+    """
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "printed", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"handled", "threaded"}
 
 
 @pytest.mark.parametrize("status", [500, 404])

@@ -68,6 +68,7 @@ class Process:
         if not self.ended():
             with suppress(OSError):
                 if not kill:
+                    (self.folder / "ending").touch()
                     self.stopped = self.ask()
                     self.ended(None)
                 self.supervisor.stdin.close()

@@ -20,6 +20,7 @@ database that ``INCIDENT_SCRATCH`` names::
     {"tables": {table: [column as the probe describes it]}, "stopped": what ended it early, or null}
 """
 
+import atexit
 import json
 import os
 import sys
@@ -347,7 +348,20 @@ def read_tables(connection, tables):
         ]
 
 
+def end():
+    """End as Python does, but for taking the interpreter apart: a quarter of the processor, and nothing is asked any more."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 if __name__ == "__main__":
     answer = {"look": look, "build": build, "upgrade": upgrade}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
     with open(sys.argv[3], "w") as file:
         json.dump(answer, file, default=str)
+    end()

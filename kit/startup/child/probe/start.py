@@ -10,7 +10,7 @@ from .frames import _NOBODY, _module_files, _places, _root
 from .imports import _look, _open_import_door, _open_import_module_door
 from .recorder import _FOLDER, _before, _counts, _emit, _file, _gc, _getframe, _ident, _TraceFile
 from .starts import _watch_handlers
-from .steps import _at_exit, _run_steps
+from .steps import _end, _run_steps
 
 # ---- below this line is the text of the probe
 
@@ -49,7 +49,7 @@ def _begin():
         known = "atexit" in sys.modules
         import atexit
 
-        atexit.register(_at_exit)
+        atexit.register(_end)
         if not known and sys.version_info >= (3, 10):  # before, what is registered belongs to the module
             del sys.modules["atexit"]
     else:

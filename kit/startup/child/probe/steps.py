@@ -70,11 +70,7 @@ def _run_steps():
         while tb is not None and tb.tb_frame.f_globals is _own:
             tb = tb.tb_next
         sys.excepthook(type(failed), failed.with_traceback(tb), tb)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
+    _flush()
     if _judging:
         _judge(True)
     _emit("exit", uncaught=None, steps=True)
@@ -83,6 +79,22 @@ def _run_steps():
     with open(os.path.join(_FOLDER, "finished"), "w"):
         pass  # tells the runner that only the application's own threads keep this process
     sys.exit(code)
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+
+
+def _end():
+    """The last thing that runs at the exit. Of a server that the kit ends, taking its interpreter apart shows nothing, and takes as long as a third of its start."""
+    _at_exit()
+    if os.path.exists(os.path.join(_FOLDER, "ending")):
+        _flush()
+        os._exit(0)
 
 
 def _at_exit():
