@@ -31,7 +31,7 @@ from ..trace.trace import Trace
 from ..trace.values import is_scratch
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
-from .process import command_line, run, so_far
+from .process import command_line, run, sizes_of, so_far
 from .workspace import Workspace
 
 _EXPECTED = -1  # the number of the check that the incident is
@@ -347,20 +347,10 @@ def _ask(port: int, path: str, traces: Path) -> Answer:
     if status < 500:
         return Answer(path, status)
     until_printed(traces)
-    printed = "".join(_after(stream, before.get(stream, 0)) for stream in _streams(traces))
+    texts = (stream.read_bytes()[before.get(stream, 0) :] for stream in _streams(traces))
+    printed = b"".join(texts).decode("utf-8", "replace")
     error = printed_error(printed, lambda file: False)
     return Answer(path, status, str(error) if error is not None else "")
-
-
-def _after(stream: Path, size: int) -> str:
-    with stream.open("rb") as file:
-        file.seek(size)
-        return file.read(1 << 20).decode("utf-8", "replace")
-
-
-def sizes_of(folder: Path) -> dict[str, int]:
-    """How much a process has printed, by stream."""
-    return {path.name: path.stat().st_size for path in folder.glob("std*")}
 
 
 def _streams(traces: Path) -> list[Path]:

@@ -76,7 +76,7 @@ class Process:
 
     def ask(self) -> Asked:
         """Ask for the end by SIGINT, and do not wait for it; when that was, and what was printed by then."""
-        asked = Asked(time.perf_counter_ns(), {path.name: path.stat().st_size for path in self.folder.glob("std*")})
+        asked = Asked(time.perf_counter_ns(), sizes_of(self.folder))
         with suppress(OSError):
             self.supervisor.stdin.write(b"end\n")
             self.supervisor.stdin.flush()
@@ -92,8 +92,10 @@ class Process:
             self.begun = (count, time.monotonic())
         return self.begun[1] if self.begun[0] > 1 else self.started
 
-    def printed(self) -> int:
-        return sum(path.stat().st_size for path in self.folder.glob("std*"))
+
+def sizes_of(folder: Path) -> dict[str, int]:
+    """How much a process has printed, by stream."""
+    return {path.name: path.stat().st_size for path in folder.glob("std*")}
 
 
 def _readable(stream, wait: float | None) -> bool:
@@ -260,7 +262,7 @@ def beyond(process: Process, seconds: float, limits: Limits, space: Workspace, f
 
 def printed_too_much(process: Process, limits: Limits) -> Broke | None:
     """Asked once more at the end: what prints fast fails at the largest file there may be before anybody looks."""
-    too_much = process.printed() > limits.output_mb << 20
+    too_much = sum(sizes_of(process.folder).values()) > limits.output_mb << 20
     says = f"printed more than {limits.output_mb} MB (limits.output_mb)"
     return Broke("limit", says, "output_mb") if too_much else None
 

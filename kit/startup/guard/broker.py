@@ -75,11 +75,10 @@ class Broker:
         except (OSError, ValueError, IndexError, struct.error):
             answered = errno.EACCES
         if answered is not None:
-            self.reply(key, answered)
+            self.reply(key, answered, 0 if answered else CONTINUE)
         return True
 
-    def reply(self, key, error):
-        flags = 0 if error else CONTINUE
+    def reply(self, key, error, flags):
         try:
             fcntl.ioctl(self.listener, SEND, struct.pack("<QqiI", key, 0, -error, flags))
         except OSError:
@@ -109,10 +108,7 @@ class Broker:
         result = libc.connect(copy, address, len(address))
         number = ctypes.get_errno()
         os.close(copy)
-        try:
-            fcntl.ioctl(self.listener, SEND, struct.pack("<QqiI", key, 0, -number if result else 0, 0))
-        except OSError:
-            pass
+        self.reply(key, number if result else 0, 0)
 
     def may_reach(self, target):
         if target.family in _HARMLESS:
@@ -287,30 +283,15 @@ def group_of(pid):
 
 
 def is_datagram(pid, fd):
-    copy = take(pid, fd)
-    if copy is None:
-        return False
-    with _socket_of(copy) as connection:
-        return connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_TYPE) == _socket.SOCK_DGRAM
-
-
-class _socket_of:
-    def __init__(self, fd):
-        self.socket = _socket.socket(fileno=fd)
-
-    def __enter__(self):
-        return self.socket
-
-    def __exit__(self, *_):
-        self.socket.close()
+    copy = take(pid, fd)  # closed with the socket that is made of it, as soon as nothing holds that
+    kind = copy is not None and _socket.socket(fileno=copy).getsockopt(_socket.SOL_SOCKET, _socket.SO_TYPE)
+    return kind == _socket.SOCK_DGRAM
 
 
 def is_local(host):
     """An address of this machine: one that a socket can be bound to."""
-    family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     try:
-        with _socket_of(_socket.socket(family, _socket.SOCK_DGRAM).detach()) as connection:
-            connection.bind((host, 0))
+        _socket.socket(_socket.AF_INET6 if ":" in host else _socket.AF_INET, _socket.SOCK_DGRAM).bind((host, 0))
     except OSError:
         return False
     return True
