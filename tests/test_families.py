@@ -24,6 +24,7 @@ from kit.startup.migrations import Migrations
 from kit.trace.routes import Route
 from kit.trace.trace import Trace
 from kit.trace.values import Error, Frame
+from kit.views.startup import errors
 
 
 def mechanism_of(file) -> tuple[str, list[str]]:
@@ -850,3 +851,62 @@ def test_a_mechanism_that_no_text_shows_is_decided_by_a_run_all_the_same(write_i
         0
     ]  # a run in which nothing was set otherwise confirms nothing
     assert without is (None if "computes" in shown or mechanism == "no-join-condition" else False)
+
+
+WRAPPED = {
+    "service/__init__.py": "",
+    "service/storage.py": "import sqlalchemy\ndef connect(url):\n    return sqlalchemy.create_engine(url)\n",
+    "service/main.py": """
+        from service import storage
+        class ConfigurationError(Exception): ...
+        def load(url):
+            try:
+                return storage.connect(url)
+            except Exception as error:
+                raise ConfigurationError("the backend could not be loaded")
+        load("postgres://localhost/shop")
+    """,
+    "start.py": "import sys\nsys.path.insert(0, '.')\nimport service.main\n",
+}
+FROM = WRAPPED["service/main.py"].replace('loaded")', 'loaded") from error')
+RAISED = {  # how the application wraps an error, how it is started, and how the terminal says what it came of
+    "from it": (FROM, {"import": "service.main"}, "it came of "),
+    "while handling it": (WRAPPED["service/main.py"], {"import": "service.main"}, "it was raised while handling "),
+    "in a process that only prints": (FROM, {"command": "python -I start.py"}, "it came of "),
+}
+
+
+@pytest.mark.parametrize("shown", RAISED)
+def test_an_error_that_the_application_wraps_is_told_by_what_it_came_of_at_its_own_line(kit, write_incident, shown):
+    main, step, says = RAISED[shown]
+    expect = {"error": "the backend could not be loaded"}
+    incident = write_incident({**WRAPPED, "service/main.py": main}, startup=[step], expect=expect)
+    diagnosis = kit("diagnose", incident, "--json").json
+    assert diagnosis["mechanism"] == "unknown-url-scheme"
+    assert [(site["file"], site["line"]) for site in diagnosis["sites"]][:1] == [("service/storage.py", 3)]
+    (cause,) = diagnosis["steps"][0]["causes"]
+    assert [(place["file"], place["line"]) for place in cause["chain"]][-2:] == [
+        ("service/main.py", 6),
+        ("service/storage.py", 3),
+    ]
+    told = f"{says}sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:postgres, raised at "
+    assert told in kit("reproduce", incident).out
+
+
+def test_what_was_only_handled_when_another_error_arose_by_itself_is_asked_after_that(write_incident):
+    main = "import sqlalchemy\ntry:\n    sqlalchemy.create_engine('postgres://x')\nexcept Exception:\n    sqlalchemy.create_engine('pgsql://x')\n"
+    files = {"service/__init__.py": "", "service/main.py": main}
+    assert mechanism_of(write_incident(files, expect={})) == ("unknown-url-scheme", ["service/main.py:5"])
+
+
+def test_an_undecided_error_is_told_by_the_line_of_what_it_came_of(write_incident):
+    main = FROM.replace("storage.connect(url)", "int(url)")
+    incident = load(write_incident({**WRAPPED, "service/main.py": main}, expect={}))
+    finding = find_mechanism(incident, looked := look_at(incident))[0]
+    assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", ["service/main.py:6"])
+    page = errors(looked.trace).html
+    assert "service/main.py:6" in page.partition("It came of ValueError: ")[2]
+    assert any(
+        it.startswith("it came of ValueError: ") and it.endswith("raised at service/main.py:6")
+        for it in finding.because
+    )

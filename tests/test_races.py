@@ -7,7 +7,6 @@ from miniatures import APPLICATIONS, incident_of, python
 
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.race import raced_for
-from kit.diagnose.values import innermost
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.trace import Trace
@@ -97,7 +96,7 @@ def test_processes_that_are_held_before_a_file_or_a_port_meet_there(held, write_
     incident = load(write_incident(files))
     assert reproduce(incident).whole
     forced = reproduce(incident, hold=held)
-    assert raced_for(forced) == held and {str(innermost(error)) for error in forced.errors} & {
+    assert raced_for(forced) == held and {str(error.site) for error in forced.errors} & {
         "service/place.py:5",
         "service/place.py:6",
     }

@@ -9,7 +9,7 @@ from ..incident.model import Incident
 from ..trace.end_state import judge_mappers, where_caught
 from ..trace.expected import expected_error, holds, shows_incident
 from ..trace.trace import Trace
-from ..trace.values import Conflict, Registration, Sign
+from ..trace.values import Conflict, Error, Registration, Sign
 from . import (
     drivers,
     imports,
@@ -133,11 +133,17 @@ def mechanisms_there(incident: Incident, looked: Looked) -> tuple[tuple[Sign, ..
 
     No experiment was run to refute one.
     """
-    faults = faults_of(Case.of(incident, looked))
+    faults = faults_of(case := Case.of(incident, looked))
     quiet = (Sign("mechanism", fault.mechanism, fault.table) for fault in faults if fault.error is None)
     expected = incident.expect.error
-    raising = (fault.mechanism for fault in faults if fault.error and expected and holds(str(fault.error), expected))
+    raising = [fault for fault in faults if fault.error and expected]
+    raising = [it.mechanism for it in raising if any(holds(str(error), expected) for error in _come_of(case, it.error))]
     return tuple(dict.fromkeys(quiet)), frozenset(raising)
+
+
+def _come_of(case: Case, error: Error) -> list[Error]:
+    """An error, and those that were raised from it or while it was handled."""
+    return [error, *(later for later in case.errors if later.comes_from(error))]
 
 
 def is_race(incident: Incident, looked: Looked) -> bool:
@@ -185,7 +191,8 @@ def _rank(case: Case, fault: Fault) -> int:
     expected = expected_error(case.incident)
     if fault.error is None:
         return 2
-    texts = [str(fault.error), *(text for _, _, text in fault.error.links)]
+    errors = _come_of(case, fault.error)
+    texts = [text for error in errors for text in (str(error), *(text for _, _, text in error.links))]
     if expected is not None:
         return 0 if any(expected in text for text in texts) else 3
     failed = [step.exception for step in case.trace.steps if step.ok is False and step.exception is not None]

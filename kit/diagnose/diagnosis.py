@@ -41,7 +41,7 @@ from .registered_twice import Pair, judge
 from .smallest import Budget, Smallest, begin_tries, reduce_startup
 from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
-from .values import Experiment, Fault, Looked, Outcome, Place, innermost, places_of
+from .values import Experiment, Fault, Looked, Outcome, Place, places_of
 
 # A later step ends with them where the database lacks what the step that failed was to bring.
 _OF_DATABASE = {"OperationalError", "ProgrammingError", "UndefinedTable"}
@@ -192,7 +192,7 @@ def _diagnosis(
     looked = signed(incident, looked, fault)
     behind = stands_behind(looked.trace, beyond) if beyond is not None and finding.mechanism != "none" else ()
     if finding.mechanism in RACES:  # another run of a race fails at the same line with other words
-        same = {str(innermost(error)) for error in looked.trace.errors}
+        same = {str(error.site) for error in looked.trace.errors}
         behind = tuple(error for error in behind if str(error.site) not in same)
     return Diagnosis(
         reproduced=shows_incident(incident, looked.trace),
@@ -233,7 +233,7 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
         # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
         if step.kind not in ("import", "call") or not any(at.file.startswith("<step") for at in error.frames[-1:]):
             follows = step.number > first and error.type.rpartition(".")[2] in _OF_DATABASE
-            candidates.append(Behind(error, innermost(error), error.frames, follows))
+            candidates.append(Behind(error, error.site, error.frames, follows))
     new = (candidate for candidate in candidates if known_errors.isdisjoint(_marks(candidate.error)))
     new = (replace(it, follows=it.follows or bool(names_missing(it.error) & (unbound - {*it.unbound}))) for it in new)
     behind += [candidate for candidate in new if refusal_in(beyond, str(candidate.error)) is None]
@@ -254,7 +254,7 @@ def _not_made(skipped: Behind, sources: dict[str, str]) -> set[str]:
 
 def _marks(error: Error) -> tuple[str, tuple]:
     """What an error is known by in another run: its text, or without the numbers that stand alone, as of a port, its place too."""
-    return str(error), (re.sub(r"\b\d+\b", "", str(error)), innermost(error))
+    return str(error), (re.sub(r"\b\d+\b", "", str(error)), error.site)
 
 
 @interruptible

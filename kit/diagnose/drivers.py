@@ -17,7 +17,7 @@ from .experiments import (
     with_environment,
     with_scheme,
 )
-from .values import Case, Experiment, Fault, Place, body_of, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, body_of, of_failures
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
@@ -33,7 +33,7 @@ _RIGHT = {  # what people write for what SQLAlchemy calls it
 
 def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
     scheme = next((m[1].replace(".", "+") for text in error_texts(error) if (m := _UNKNOWN.search(text))), None)
-    site = innermost(error)
+    site = error.site
     if scheme is None or site is None or error.own_words:
         return None
     there = installed(case.incident.python)
@@ -50,7 +50,7 @@ def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
 
 
 def driver_not_installed(case: Case, error: Error) -> Fault | None:
-    site, dialect = innermost(error), _imports_driver(error)
+    site, dialect = error.site, _imports_driver(error)
     missing = next((name for _, name, _ in error.links if name in ("ModuleNotFoundError", "ImportError")), None)
     if site is None or dialect is None or missing is None:
         return None
@@ -76,7 +76,7 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
 def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
     if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
         return None
-    use = innermost(error)
+    use = error.site
     # One that is no asynchronous engine's core; of several the one of the file that uses it.
     engines = [engine for engine in case.trace.engines if engine.asynchronous and not engine.within_asyncio]
     near = (engine for engine in engines if use and engine.site and engine.site.file == use.file)

@@ -11,7 +11,7 @@ from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
 from .experiments import failure, first_line, gone, said_by, with_steps
-from .values import Case, Experiment, Fault, Place, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, of_failures
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
@@ -30,7 +30,7 @@ def circular_import(case: Case) -> Fault | None:
     for import_ in case.trace.imports:
         error = import_.error
         asked = _asked_of(error) if error is not None and import_.application else None
-        frame = innermost(error) if asked else None
+        frame = error.site if asked else None
         if frame is None or error not in case.failures:
             continue  # a cycle that somebody catches and that nothing comes of
         name, module = asked
@@ -98,7 +98,7 @@ def _binding_of(case: Case, file: str, name: str) -> int | None:
 
 def library_shadowed(case: Case, error: Error) -> Fault | None:
     """A file of the application is found first under the name of a library, and what is asked of that library it lacks."""
-    match, asks = said_by(error, _LACKS), innermost(error)
+    match, asks = said_by(error, _LACKS), error.site
     if match is None or asks is None:
         return None
     library = match["module"] or match["owner"] or match["package"]
@@ -208,7 +208,7 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
 def module_not_on_path(case: Case, error: Error) -> Fault | None:
     match = said_by(error, _NO_MODULE)
     raised = "ModuleNotFoundError" in (error.type, *(name for _, name, _ in error.links))
-    asks = innermost(error)
+    asks = error.site
     if match is None or raised != bool(match[1]):
         return None
     module = match[1] or match[2]

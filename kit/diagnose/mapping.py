@@ -9,7 +9,7 @@ from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .experiments import first_line, gone, said_by, texts_of, with_line_before
 from .unseen_tables import same_table
-from .values import Case, Experiment, Fault, Place, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, of_failures
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "
@@ -60,7 +60,7 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
 def _of_tables(case: Case, error: Error) -> Fault | None:
     """A joined inheritance, or a join that a query writes, of two tables that no foreign key links."""
     match = said_by(error, _TABLES)
-    site = innermost(error)
+    site = error.site
     if match is None or site is None:
         return None
     first, second = _table(case, match[1]), _table(case, match[2])
@@ -85,7 +85,7 @@ def _table(case: Case, name: str) -> Registration | None:
 
 def _by(case: Case, error: Error) -> str:
     """At whose asking, and who caught it."""
-    site = innermost(error)
+    site = error.site
     caught = next((swallowed.site for swallowed in case.trace.swallowed if swallowed.error == error), None)
     where = f" at {site}" if site else " by the kit, after the startup"
     return where + (f"; it was caught, at {caught}" if caught else "")

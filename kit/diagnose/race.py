@@ -10,7 +10,7 @@ from ..incident.model import Incident
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .experiments import first_line, with_environment
-from .values import Case, Experiment, Fault, Place, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, of_failures
 
 FORCED = 2  # starts in which a race is forced
 _TIMES = 3  # how often each number of processes is started where it is not
@@ -24,7 +24,7 @@ _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GUNICORN_WORKERS", "WORKERS
 
 
 def startup_race(case: Case, error: Error) -> Fault | None:
-    site = innermost(error)
+    site = error.site
     of_database = _DATABASE & {error.type.rpartition(".")[2], *(name for _, name, _ in error.links)}
     if site is None or not (of_database or _raced_for(error)):
         return None
@@ -78,7 +78,7 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
     times = FORCED if held and alone else _TIMES
 
     def met(trace: Trace) -> bool:
-        return any(e.type == error.type and innermost(e) == site for e in trace.errors)
+        return any(e.type == error.type and e.site == site for e in trace.errors)
 
     def judge_forced(free: Trace, *forced: Trace) -> tuple[bool | None, str]:
         seen = f"{sum(map(met, forced))} of {FORCED} starts failed when the processes waited, and {1 + met(free)} of 2 when not"

@@ -14,7 +14,7 @@ from .definitions import one_place
 from .experiments import failure, gone, said_by
 from .registered_twice import Pair, judge
 from .registries import renamed
-from .values import Case, Experiment, Fault, innermost, of_failures
+from .values import Case, Experiment, Fault, of_failures
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
@@ -23,7 +23,7 @@ _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 def metadata_is_reserved(case: Case, error: Error) -> Fault | None:
     texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
     if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
-        frame = _declares(case, error) or innermost(error)
+        frame = _declares(case, error) or error.site
         because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
         site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
         return Fault(
@@ -64,7 +64,7 @@ def _raised_by(case: Case, definition: Registration) -> str:
     """What came of a definition that met a table: nothing, or an error of its own."""
     place = definition.site.file, definition.site.line
     for error in case.errors:
-        frame = innermost(error)
+        frame = error.site
         if frame is not None and (frame.file, frame.line) == place:
             return f"and then raised {error}"
     return "without an error"

@@ -10,7 +10,7 @@ from ..incident.interpreters import pythons_near
 from ..startup.installed_packages import installed
 from ..trace.values import Error, Frame
 from .experiments import error_texts, first_line, gone
-from .values import Case, Experiment, Fault, Place, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, of_failures
 
 _NAME = re.compile(r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>[\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -38,7 +38,7 @@ class Removal(NamedTuple):
 
 
 def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
-    site = innermost(error)
+    site = error.site
     removal = _removal(case, error, site) if site is not None and not error.own_words else None
     if removal is None:
         return None

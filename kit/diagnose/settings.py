@@ -10,7 +10,7 @@ from ..incident.variables import Reading, spellings_of
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, failure, first_line, gone, with_environment, with_keyword, with_replaced
-from .values import Case, Experiment, Fault, Place, body_of, innermost, of_failures
+from .values import Case, Experiment, Fault, Place, body_of, of_failures
 
 # The files by which an application is run, whatever variables they name.
 _DEPLOYS = re.compile(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$")
@@ -31,7 +31,7 @@ _DATABASE = re.compile(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|D
 
 
 def setting_missing(case: Case, error: Error) -> Fault | None:
-    site = innermost(error)
+    site = error.site
     lacking = _lacking(case, error, site) if site is not None else []
     if not lacking:
         return None
@@ -194,7 +194,7 @@ def _fault(case: Case, caller: Silenced, record: Record, error: Error | None) ->
         *([f"seen as: {first_line(str(error))}"] if error is not None else []),
     )
     sites = [Place.of("disables", caller.site), Place.of("lost record", record.site)]
-    raised = innermost(record.error) if record.error is not None else None
+    raised = record.error.site if record.error is not None else None
     sites += [Place.of("hidden error", raised)] if raised is not None else []
     more = {"sites": tuple(sites), "error": error, "experiment": _with_loggers(case, caller, error)}
     return Fault("loggers-disabled", because, **more)

@@ -29,11 +29,14 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
 
     :param wrong: how the startup shows it
     """
-    error = _error(case)
+    failed = _error(case)
+    chain = case.in_order(failed) if failed is not None else []
+    error = next(iter(chain), None)
     ways = application_frames(error.frames) if error is not None else ()
-    meaning = None if error is None or error.own_words else meaning_of_error(_words_of(error))
+    meanings = (meaning_of_error(_words_of(link)) for link in chain if not link.own_words)
+    meaning = next(filter(None, meanings), None)
     sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
-    known = list(wrong)
+    known = [*wrong, *(f"{link.as_cause}, raised at {link.site}" for link in chain if link is not failed)]
     if ways:
         line = next((text.strip() for _, text in case.trace.excerpt(ways[-1], around=0)), "")
         by = f", reached by {' → '.join(map(str, ways[:-1]))}" if ways[:-1] else ""

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..incident.model import Incident
-from ..incident.source import module_name, parsed
+from ..incident.source import module_name, nodes_at, parsed
 from ..incident.sources import Sources
 from ..startup.migrations import Migrations
 from ..trace.chains import application_frames
@@ -163,7 +163,22 @@ class Case(Looked):
             return named or error not in swallowed or any(failure.comes_from(error) for failure in final)
 
         printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
-        return (*filter(matters, self.errors), *(Error("", text) for text in printed))
+        seen = [link for error in filter(matters, self.errors) for link in self.in_order(error)]
+        return (*seen, *(Error("", text) for text in printed))
+
+    def in_order(self, error: Error) -> list[Error]:
+        """An error and those that it came from, in the order in which they are asked why.
+
+        The innermost comes first; but what was only being handled when another error arose by itself comes after that.
+        """
+        order: list[Error] = []
+        inner = None
+        for link in reversed(error.chain):
+            site = link.site
+            raised = site == link.frames[-1] and nodes_at(self.tree(site.file), site.line, ast.Raise) if site else []
+            order.insert(order.index(inner) if inner and inner.handled and not raised else len(order), link)
+            inner = link
+        return order
 
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:
@@ -197,11 +212,6 @@ def pair_of(conflict: Conflict | None, fault: Fault | None) -> tuple[Registratio
     if conflict is not None and conflict.first is not None:
         return conflict.first, conflict.second
     return fault.pair if fault is not None else None
-
-
-def innermost(error: Error) -> Frame | None:
-    """The application's innermost frame that an error passed."""
-    return next(iter(application_frames(error.frames)[::-1]), None)
 
 
 def body_of(error: Error) -> str:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from .values import Error, Frame
+from .values import Error, Frame, from_the_outermost
 
 _BEGINS = re.compile(r"^(.*?)Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+?))?\s*$')
@@ -39,9 +40,12 @@ def printed_errors(output: str, is_application: Callable[[str], bool]) -> list[E
 def _error(chain: list[Error]) -> Error:
     """The last exception of those that came of one another."""
     links = tuple((0, error.type.rpartition(".")[2], error.text) for error in reversed(chain))
-    last = chain[-1]
-    missing = re.match(r"No module named '([\w.]+)'", last.text)
-    return Error(last.type, last.text, last.frames, links, missing[1] if missing else None)
+    causes: list[Error] = []
+    for number, error in enumerate(reversed(chain)):
+        missing = re.match(r"No module named '([\w.]+)'", error.text)
+        frames = from_the_outermost(causes[-1].frames if causes else (), error.frames)
+        causes.append(replace(error, frames=frames, links=links[number:], name=missing[1] if missing else None))
+    return replace(causes[0], causes=tuple(causes[1:]))
 
 
 def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list[Error]]:
@@ -63,6 +67,7 @@ def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list
             inside = False
         elif line.startswith(_GOES_ON):
             goes_on = True
+            chain[-1:] = [replace(error, handled=line.startswith(_GOES_ON[1])) for error in chain[-1:]]
     if chain:
         yield chain
 
@@ -71,7 +76,8 @@ def _pytest_chains(output: str, is_application: Callable[[str], bool]) -> Iterat
     """As :func:`_chains`, of each failure that pytest tells in its own form."""
     for failure in _OF_PYTEST.split(output)[1:]:
         chain = []
-        for part in re.split(rf"^(?:{'|'.join(_GOES_ON)})", failure, flags=re.M):
+        for part in re.split(rf"^(?={'|'.join(_GOES_ON)})", failure, flags=re.M):
+            chain[-1:] = [replace(error, handled=part.startswith(_GOES_ON[1])) for error in chain[-1:]]
             raised = list(_RAISED_OF_PYTEST.finditer(part))[-1:]
             places = _FRAME_OF_PYTEST.findall(part)
             frames = [Frame(file, int(line), name or "?", None, is_application(file)) for file, line, name in places]

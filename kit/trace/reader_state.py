@@ -135,8 +135,12 @@ class Collected:
         kind, text = str(raw.get("type")), self.paths.text(raw.get("text"))
         links = [link for link in raw.get("links") or () if isinstance(link, list) and len(link) == 3]
         shown = tuple((identity, str(name), self.paths.text(words)) for identity, name, words in links)
-        frames = self.frames(process, raw.get("frames"))
-        return values.Error(kind, text, frames, shown or ((0, kind, text),), raw.get("name"))
+        frames, causes = self.frames(process, raw.get("frames")), []
+        for number, cause in enumerate(raw.get("causes") or (), 1):
+            inner = self.error(process, {**cause, "links": links[number:]})
+            passed = values.from_the_outermost(causes[-1].frames if causes else frames, inner.frames)
+            causes.append(replace(inner, frames=passed, handled=bool(cause.get("handled"))))
+        return values.Error(kind, text, frames, shown or ((0, kind, text),), raw.get("name"), tuple(causes))
 
     def body(self, process: int, event: dict) -> int | None:
         """The index of the import that an event names as the body it is in; a forked process goes on in bodies of its parent."""

@@ -29,9 +29,10 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     happened = [*collected.entries, *collected.records, *collected.silenced, *collected.registrations]
     happened += [*collected.engines, *collected.created, *(event for event in collected.imports if event.error)]
-    for chain in (*(event.chain for event in happened), *(error.frames for error in errors if error)):
+    errors = [link for error in errors if error for link in (error, *error.causes)]
+    for chain in (*(event.chain for event in happened), *(error.frames for error in errors)):
         wanted.update(frame.file for frame in chain if frame.application)
-    named = {name for error in errors if error for name in re.findall(r"'(\w+)", error.text)}
+    named = {name for error in errors for name in re.findall(r"'(\w+)", error.text)}
     wanted |= {i.file for i in collected.imports if i.application and i.file and i.module in named}
     labels = Counter(entry.key for entry in collected.entries if entry.kind == "app")
     if any(count > 1 for count in labels.values()):  # one file or more lists Django's applications, by whatever name

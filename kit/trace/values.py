@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 
@@ -70,9 +71,31 @@ class Error:
     frames: tuple[Frame, ...] = ()
     links: tuple[tuple, ...] = ()  # (identity, type, text) of it and of what it came from
     name: str | None = None  # the module that an ImportError asked for
+    causes: tuple["Error", ...] = ()  # what it came from, the nearest first
+    handled: bool = (
+        False  # of a cause: was it only being handled when the other was raised, and is not named as its cause?
+    )
 
     def __str__(self) -> str:
         return f"{self.type}: {self.text}" if self.text else self.type
+
+    @property
+    def site(self) -> Frame | None:
+        """The application's innermost frame that it passed."""
+        own = (frame for frame in self.frames if frame.application)
+        return ([next(row) for _, row in groupby(own, key=lambda frame: frame[:2])] or [None])[-1]
+
+    @property
+    def chain(self) -> tuple["Error", ...]:
+        """It, and what it came from as far as another line of the application raised that, the nearest first."""
+        chain = [self]
+        chain += [cause for cause in self.causes if cause.site not in (None, chain[-1].site)]
+        return tuple(chain)
+
+    @property
+    def as_cause(self) -> str:
+        """It, as what another one came from, for a sentence."""
+        return f"{'it was raised while handling' if self.handled else 'it came of'} {' '.join(str(self).split())}"
 
     @property
     def own_words(self) -> bool:
@@ -84,6 +107,15 @@ class Error:
     def comes_from(self, other: "Error") -> bool:
         """Is ``other`` this exception, or one that it was raised from or while handling?"""
         return bool(other.links) and other.links[0] in self.links
+
+
+def from_the_outermost(frames: tuple[Frame, ...], caused: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """The frames of an exception that another one came of: its traceback begins where it was caught, which the other's passed."""
+    first = caused[0] if caused else None
+    alike = (
+        n for n, frame in enumerate(frames) if first and (frame.file, frame.function) == (first.file, first.function)
+    )
+    return (*frames[: max(alike, default=0)], *caused)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..base.progress import Hears, Step, silent
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.observation import INSTALLS, TIMES, look_at, look_until_shown, signed
 from ..diagnose.race import FORCED, in_words, raced_for
-from ..diagnose.values import Looked, innermost
+from ..diagnose.values import Looked
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
@@ -252,7 +252,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     for step in fix.trace.steps:
         from_outside = step.broke is not None and step.broke.from_outside
         if step.ok is False and step.error and step.error not in failed and not from_outside:
-            errors.setdefault(step.error, innermost(step.exception) if step.exception is not None else None)
+            errors.setdefault(step.error, step.exception.site if step.exception is not None else None)
     for error in fix.trace.swallowed:
         if str(error.error) not in passed:
             errors.setdefault(str(error.error), error.site)

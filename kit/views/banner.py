@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import __version__
 from ..diagnose.definitions import one_place
 from ..diagnose.explanations import MEANINGS
-from ..diagnose.values import Place, innermost
+from ..diagnose.values import Place
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.end_state import looked_at
@@ -314,9 +314,11 @@ def _failed(incident: Incident, trace: Trace, diagnosis: "Diagnosis | None") -> 
     named = {str(place) for place in diagnosis.sites} if diagnosis else set()
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         error = shortly(step.error or "without a message", 200)
-        site = innermost(step.exception) if step.exception is not None else None
+        site = step.exception.site if step.exception is not None else None
         at = join(", at ", code(site)) if site is not None and str(site) not in named else None
         facts.append(join(f"Step {step.number} (", code(step), f") failed: {error.rstrip('. ') if at else error}", at))
+        for cause in step.exception.chain[1:] if step.exception is not None else ():
+            facts.append(join(f"{sentence(shortly(cause.as_cause, 200)).rstrip('. ')}, at ", code(cause.site)))
         if mechanism not in MEANINGS or mechanism in _BY_THE_FILE and not expected:
             facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts

@@ -14,7 +14,7 @@ from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
 from ..trace.expected import broke_before
 from ..trace.trace import Trace
-from ..trace.values import Conflict, Frame, Registration
+from ..trace.values import Conflict, Error, Frame, Registration
 from ..trace.why import Event
 from ..verify.verification import Verification, met
 
@@ -38,7 +38,8 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
         "incident": incident.title,
         "reproduced": reproduced,
         "steps": [
-            {"step": str(step), "ok": step.ok, "error": step.error, "seconds": step.seconds and round(step.seconds, 3)}
+            {"step": str(step), "ok": step.ok, "error": step.error, "causes": _causes(step.exception)}
+            | {"seconds": step.seconds and round(step.seconds, 3)}
             for step in trace.steps
         ],
         "registrations": [registration(registered) for registered in trace.registrations if registered.application],
@@ -238,6 +239,12 @@ def registration(registered: Registration) -> dict[str, Any]:
         "outcome": registered.outcome,
         "link": registered.link,
     }
+
+
+def _causes(error: Error | None) -> list[dict[str, Any]]:
+    """``[{error, site, chain}]`` of what an exception came from, the nearest first, as far as another line raised it."""
+    causes = error.chain[1:] if error is not None else ()
+    return [{"error": str(cause), "site": site(cause.site), "chain": chain(cause.frames)} for cause in causes]
 
 
 def chain(frames: Iterable[Frame]) -> list[dict[str, Any]]:

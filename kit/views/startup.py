@@ -13,6 +13,7 @@ from ..trace.values import Error, StepResult, Swallowed
 from ..trace.why import about, near
 from ..trace.why import why as events_of
 from .markup import Part, Shown, absent, code, fold, items, join, para, preformatted, steady, strong, table, word
+from .wording import sentence
 
 _BROKE = "the reason is in the verdict"
 _MOST_LINES = 60  # of what a step printed
@@ -55,6 +56,8 @@ def errors(trace: Trace) -> Shown:
         if step.exception is not None and (frames := _frames(trace, step.exception)):
             way = "The path to the line that raised the error:"
             parts += [para(strong(f"Step {step.number} failed. "), way), *frames]
+            for cause in step.exception.chain[1:]:
+                parts += [para(sentence(cause.as_cause)), *_frames(trace, cause)]
     if parts:
         return Shown(parts)
     failed = any(step.ok is False for step in trace.steps)

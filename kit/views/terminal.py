@@ -30,9 +30,11 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
         if step.error:
             broke = "the run broke: " if step.broke and step.broke == trace.broke else ""
             lines += [f"      {line}" for line in (f"{broke}{_in_line(step.error)}", *advice(incident, step.error))]
-            frames = application_frames(step.exception.frames) if step.exception else ()
-            if frames and not any(conflict.second.site.file == frames[-1].file for conflict in trace.conflicts):
-                lines.append(f"      raised at {' → '.join(map(str, frames))}")
+            for error in step.exception.chain if step.exception else ():
+                frames, caused = application_frames(error.frames), error is not step.exception
+                if frames and not any(conflict.second.site.file == frames[-1].file for conflict in trace.conflicts):
+                    came_of = f"{error.as_cause}, " if caused else ""
+                    lines.append(f"      {came_of}raised at {' → '.join(map(str, frames))}")
     lines += [f"  {line}" for line in [refusals(trace.refused)] if line]
     for conflict in trace.conflicts:
         lines += _conflict(conflict)

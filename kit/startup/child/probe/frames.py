@@ -67,9 +67,32 @@ def _walk(frame):
 
 
 def _error(error):
-    """An exception as a value: type, text, the frames it passed, and what it came from."""
+    """An exception as a value: type, text, the frames it passed, and the same of what it came from."""
     if error is None:
         return None
+    links, causes, seen, todo = [], [], set(), [(error, False)]
+    while todo and len(seen) < 20:
+        link, handled = todo.pop(0)
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        causes.append(_passed(link))
+        if handled:
+            causes[-1]["handled"] = True
+        links.append([id(link), type(link).__name__, causes[-1]["text"]])
+        cause = link.__cause__
+        todo.append((cause or (None if link.__suppress_context__ else link.__context__), not cause))
+        group = getattr(link, "exceptions", None)  # of an ExceptionGroup
+        todo += [(it, False) for it in group if isinstance(it, BaseException)] if type(group) is tuple else []
+    value = causes.pop(0)
+    value["links"] = links
+    if causes:
+        value["causes"] = causes
+    return value
+
+
+def _passed(error):
+    """Type and text of an exception, and the frames that it passed."""
     tb, frames = error.__traceback__, []
     while tb is not None:
         frame = tb.tb_frame
@@ -77,23 +100,12 @@ def _error(error):
         if namespace is not _own and not code.co_filename.startswith(_FROZEN):
             frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
         tb = tb.tb_next
-    links, seen, todo = [], set(), [error]
-    while todo and len(seen) < 20:
-        link = todo.pop(0)
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        links.append([id(link), type(link).__name__, _text(link)])
-        todo.append(link.__cause__ or (None if link.__suppress_context__ else link.__context__))
-        group = getattr(link, "exceptions", None)  # of an ExceptionGroup
-        todo += [member for member in group if isinstance(member, BaseException)] if type(group) is tuple else []
     kind = type(error)
     module = kind.__module__ if isinstance(kind.__module__, str) else ""
     value = {
         "type": kind.__name__ if module == "builtins" else module + "." + kind.__qualname__,
         "text": _text(error),
         "frames": frames if len(frames) <= _DEEP else frames[: _DEEP // 2] + frames[-_DEEP // 2 :],
-        "links": links,
     }
     if isinstance(error, ImportError) and isinstance(error.name, str):
         value["name"] = error.name
