@@ -942,6 +942,14 @@ _DECLARED = {
         {"compose.yml": "services:\n  web: {command: uvicorn main:app, env_file: [deploy/web.env]}\n", "deploy/web.env": "MODE=file\n"},
         ("uvicorn main:app",), ".", {"MODE": "file"},
     ),
+    "a target whose variables hold others, with the quotes that a shell reads": (
+        {"Makefile": "APP = \"main:make('$(MODE)')\"\nMODE ?= live\nserve:\n\tflask --app $(APP) run\n"},
+        ("""flask --app "main:make('live')" run""",), ".", {},
+    ),
+    "a unit whose program is a library's, of the application's own function": (
+        {"web.service": "[Service]\nExecStart=/opt/venv/bin/python -m aiohttp.web -P 80 main:start\n"},
+        ("python -m aiohttp.web -P 80 main:start",), ".", {},
+    ),
     "a target that goes to its folder first": (
         {"Makefile": "APP = main:app\nserve:\n\tcd store && uvicorn $(APP)\n"}, ("uvicorn main:app",), "store", {},
     ),
@@ -1473,10 +1481,11 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
     [
         ("/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}"),
         ("/venv/bin/waitress-serve --listen=:80 --call store.wsgi:app", "waitress-serve --port={port} --call store.wsgi:app"),
+        ("python -m aiohttp.web -H 0.0.0.0 -P 80 store.wsgi:start", "python -m aiohttp.web store.wsgi:start -H 127.0.0.1 -P {port}"),
         ("stored --port $STORE_PORT --workers 2", "stored --workers 2 --port {port}"),
         ("stored start --host=0.0.0.0", "stored start --host=0.0.0.0 --port {port}"),
     ],
-    ids=["a program by its place in an image", "a server whose options end at its application", "a program of its own that takes a port", "one that takes where it listens"],
+    ids=["a program by its place in an image", "a server whose options end at its application", "a server that is a module of a library", "a program of its own that takes a port", "one that takes where it listens"],
 )  # fmt: skip
 def test_what_a_deployment_runs_is_a_step_on_the_port_that_the_kit_gives(line, step, tmp_path):
     setup = "entry_points={'console_scripts': ['stored = store.wsgi:main']}"
@@ -1560,27 +1569,30 @@ def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "typed, step",
+    "typed, step, reads, error",
     [
-        ("python seed.py", "command: python seed.py"),
-        ("flask --app seed run", "serve: flask --app seed run --port {port}"),
+        ("python seed.py", "command: python seed.py", "", "IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name"),
+        ("flask --app seed run", "serve: flask --app seed run --port {port}", "", "IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name"),
+        ("python seed.py", "command: python seed.py", "tables.reflect(engine)", "InvalidRequestError: Table 'roles' is already defined for this MetaData instance."),
     ],
-)
-def test_what_the_start_before_left_in_the_database_is_there_again(typed, step, kit, tmp_path, small):
-    seed = """
+    ids=["rows of a script", "rows of a server", "a table that is read from the database first"],
+)  # fmt: skip
+def test_what_the_start_before_left_in_the_database_is_there_again(typed, step, reads, error, kit, tmp_path, small):
+    seed = f"""
         import os
         import flask
         import sqlalchemy as sa
 
         app = flask.Flask("seed")
-        engine = sa.create_engine(os.environ["DATABASE_URL"])
-        roles = sa.Table("roles", sa.MetaData(), sa.Column("name", sa.String, unique=True))
+        engine, tables = sa.create_engine(os.environ["DATABASE_URL"]), sa.MetaData()
+        {reads}
+        roles = sa.Table("roles", tables, sa.Column("name", sa.String, unique=True))
         with engine.begin() as connection:
             roles.create(connection, checkfirst=True)
-            connection.execute(roles.insert(), [{"name": "admin"}])
+            connection.execute(roles.insert(), [{{"name": "admin"}}])
     """
     root = written(tmp_path / "app", {"seed.py": seed})
-    log = f"$ {typed}\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
+    log = f"$ {typed}\nsqlalchemy.exc.{error}\n"
     said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
     assert said.code == 0, said.out + said.err
     assert [str(step) for step in load(tmp_path / "x").startup] == [step, step]

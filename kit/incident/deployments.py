@@ -12,7 +12,7 @@ from .project import Project
 from .scripts import is_script
 
 SERVERS = {
-    "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
+    "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi", "aiohttp.web",
 }  # fmt: skip
 _WORKERS = {"arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream"}
 KNOWN = SERVERS | {

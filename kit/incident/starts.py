@@ -140,10 +140,10 @@ def _makefiles(project: Project) -> Iterator[Command]:
         folder = str(PurePosixPath(file).parent)
         recipes: dict[str, tuple[list[str], list[str]]] = {}
         text = re.sub(r"\\\n\s*", " ", project.text(file))
-        values = dict(re.findall(r"^(\w+)[ \t]*[:?]*=[ \t]*[\"']?([^\n\"']*?)[\"']?[ \t]*$", text, re.M))
-        text = re.sub(
-            r"\$\((\w+)\)|\{\{ *(\w+) *\}\}", lambda it, values=values: values.get(it[1] or it[2], it[0]), text
-        )
+        values = dict(re.findall(r"^(\w+)[ \t]*[:?]*=[ \t]*([^\n]*?)[ \t]*$", text, re.M))
+        used = re.compile(r"\$\((\w+)\)|\{\{ *(\w+) *\}\}")
+        for _ in range(3):  # a variable may hold others
+            text = used.sub(lambda it, values=values: values.get(it[1] or it[2], it[0]), text)
         for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", text + "\n", re.M):
             lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
             recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(_moved(line)[1]) in KNOWN])

@@ -36,7 +36,7 @@ _NO_TABLE = re.compile(r"no such table|relation \"[^\"]+\" does not exist|Undefi
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
-_MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|duplicate key value|Duplicate entry")
+_MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|uplicate (key|entry)|already defined")
 _NOT_THERE = re.compile(
     r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
