@@ -132,6 +132,24 @@ def test_migrations_of_two_databases_that_are_both_at_head_accuse_nothing(write_
     assert [(check.ok, check.seen) for check in looked.checks] == [(True, "at head a1; models and schema agree")]
 
 
+def test_a_revision_that_only_another_environment_has_is_told_with_its_file(write_incident):
+    sections = (
+        f"[orders]\nscript_location = orders\n[stock]\nscript_location = stock\n[DEFAULT]\n{INI.splitlines()[-1]}\n"
+    )
+    files = {"service/__init__.py": "", "service/base.py": BASE, "alembic.ini": sections}
+    for name in ("orders", "stock"):
+        files[f"{name}/env.py"] = ENV.format(imports="from service.base import Base", target="Base.metadata")
+        files[f"{name}/versions/{name}1.py"] = f"revision = '{name}1'\ndown_revision = None\ndef upgrade(): ...\n"
+    startup = [{"command": f"alembic --name {name} upgrade head"} for name in ("orders", "stock")]
+    diagnosis = diagnose(load(write_incident(files, startup=startup, expect={})))
+    places = [str(place) for place in diagnosis.sites]
+    assert (diagnosis.finding.mechanism, places) == (
+        "unknown-revision",
+        ["stock/versions/stock1.py:2", "orders/versions/orders1.py:2"],
+    )
+    assert diagnosis.experiment.outcome == "confirmed"
+
+
 def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(write_incident):
     models = {"service/orders.py": model("Order", "orders"), "service/parcels.py": model("Parcel", "parcels")}
     startup = [*UPGRADE, {"command": "alembic check"}]

@@ -64,27 +64,32 @@ def _one_id_twice(case: Case, revisions: Sequence[Revision], error: Error) -> Fa
 
 def unknown_revision(case: Case, error: Error) -> Fault | None:
     id = _unknown_id(error)
-    if id is None or error.own_words or any(revision.id.startswith(id) for revision in case.revisions):
-        return None
     revisions = _environment(case, error)
+    if id is None or error.own_words or any(revision.id.startswith(id) for revision in revisions):
+        return None
+    elsewhere = [revision for revision in case.revisions if revision.id.startswith(id)]
     naming = [revision for revision in revisions if id in revision.down]
     asks = next((step for step in case.trace.steps if re.search(rf"\b{re.escape(id)}\b", step.text)), None)
     at_database = case.migrations is not None and id in case.migrations.current
     heads = heads_of([revision for revision in revisions if revision not in naming])
     if naming:
-        sentence = f"{_listed(naming)} follows {id}, and no file has that revision"
+        sentence = f"{_listed(naming)} follows {id}"
     elif asks is not None and not at_database:
-        sentence = f"step {asks.number} asks for {id}, and no file has that revision"
+        sentence = f"step {asks.number} asks for {id}"
     else:
-        sentence = f"the database is at {id}, and no file has that revision"
-    seen = last_seen(case.incident, id)
+        sentence = f"the database is at {id}"
+    seen = None if elsewhere else last_seen(case.incident, id)
+    origin = f"where {id} came from is not known: the application's history names it nowhere"
+    if elsewhere:
+        origin = f"{_listed(elsewhere)} is another environment's: each needs a version_table of its own, or version_locations with both"
     because = (
-        f"{sentence}: {error}",
+        f"{sentence}, and no file {'of this environment ' * bool(elsewhere)}has that revision: {error}",
         f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
-        seen.sentence if seen else f"where {id} came from is not known: the application's history names it nowhere",
+        seen.sentence if seen else origin,
     )
     sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
     sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
+    sites += tuple(Place.of("of another environment", _line(revision), revision.id) for revision in elsewhere)
     against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
     run = runs.restored(case, id, revisions, seen)
     return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=run)
@@ -135,9 +140,8 @@ def created_outside_migrations(case: Case) -> Fault | None:
         makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
-            sentence = (
-                f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
-            )
+            by = f"in {event.step}, by create_all() or create()"
+            sentence = f"{site} creates it {by}, and no revision has to do with it"
         elif earlier:
             sentence = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
         else:
