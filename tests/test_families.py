@@ -164,6 +164,16 @@ FAULTS = {
         "api-removed-in-installed-version",
         ["service/main.py:3"],
     ),
+    "an asynchronous engine that a synchronous function is given": (
+        {
+            "base.py": BASE,
+            "users.py": MODEL.format(name="User", table="users"),
+            "main.py": "from sqlalchemy.ext.asyncio import create_async_engine\nfrom service.users import Base\n"
+            "engine = create_async_engine('sqlite+aiosqlite://')\nBase.metadata.create_all(engine)\n",
+        },
+        "async-driver-in-sync-code",
+        ["service/main.py:3", "service/main.py:4"],
+    ),
     "a failure that quotes what a disabled logger lost": (
         {
             "main.py": "import io\nimport logging\nimport logging.config\nlog = logging.getLogger('service')\nseen = io.StringIO()\n"
@@ -181,7 +191,7 @@ FAULTS = {
 def test_a_fault_of_another_make_is_named_with_its_lines(write_incident, shown):
     files, mechanism, places = FAULTS[shown]
     files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
-    assert mechanism_of(write_incident(files, expect={})) == (mechanism, places)
+    assert mechanism_of(write_incident(files, app={"python": python("2.0")}, expect={})) == (mechanism, places)
 
 
 def test_a_script_that_is_found_first_under_its_packages_name_stands_in_front_of_it(write_incident):

@@ -10,6 +10,7 @@ from ..trace.values import Error, Frame, Site
 from .experiments import (
     Judge,
     error_texts,
+    first_line,
     gone,
     literal_edits,
     scheme_in,
@@ -19,6 +20,7 @@ from .experiments import (
 )
 from .values import Case, Experiment, Fault, Place, body_of, of_failures
 
+_ASYNC = re.compile(r"'Async(?:Engine|Connection)' object |Inspection on an Async(?:Engine|Connection) is")
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
     "postgres": "postgresql",
@@ -74,25 +76,30 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
 
 
 def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
-    if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
+    text, use = first_line(error.text), error.site
+    wrapped = bool(_ASYNC.search(text)) and not error.own_words
+    if not wrapped and "MissingGreenlet" not in (error.type.rpartition(".")[2], *(name for _, name, _ in error.links)):
         return None
-    use = error.site
-    # One that is no asynchronous engine's core; of several the one of the file that uses it.
-    engines = [engine for engine in case.trace.engines if engine.asynchronous and not engine.within_asyncio]
+    # One that is no asynchronous engine's core, but for what takes such an engine itself; of several the one of the file that uses it.
+    engines = [engine for engine in case.trace.engines if engine.asynchronous and engine.within_asyncio == wrapped]
     near = (engine for engine in engines if use and engine.site and engine.site.file == use.file)
     engine = next(near, next(iter(engines), None))
     if engine is None or engine.site is None or use is None:
         return None  # an asynchronous engine that is used outside of its greenlet is another fault
     backend = engine.driver.partition("+")[0]
+    made = "an asynchronous engine, by create_async_engine()" if wrapped else "a synchronous engine, by create_engine()"
     because = (
-        f"{engine.site} makes a synchronous engine, by create_engine(), of a URL with the asynchronous driver {engine.driver}",
+        f"{engine.site} makes {made}, of a URL with the asynchronous driver {engine.driver}",
         f"its first synchronous use, at {use}, fails: {error}",
         *_carriers(case, engine.driver, engine.site),
     )
     against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
     usual = (installed(case.incident.python).drivers(backend) or [""])[0]
     right = backend if usual in (DRIVERS.get(backend, (("", "", False),))[0][0], "") else f"{backend}+{usual}"
-    about = _about(case, error, engine.site, engine.driver, right, "greenlet_spawn has not been called", use)
+    text = text if wrapped else "greenlet_spawn has not been called"
+    about = _about(case, error, engine.site, engine.driver, right, text, use)
+    if wrapped:
+        about = {**about, "schemes": None, "experiment": _synchronous(case, engine.site, about["experiment"], text)}
     return Fault("async-driver-in-sync-code", because, against=against, error=error, **about)
 
 
@@ -176,6 +183,16 @@ def _in_memory(case: Case, scheme: str, judge: Judge) -> Experiment | None:
     env = {name: "sqlite://" for name, value in case.incident.app.env.items() if value.startswith(f"{scheme}://")}
     changed = with_environment(case.incident, env)
     return Experiment(f"sqlite:// in place of {scheme}://…", changed, judge, edits) if edits or env else None
+
+
+def _synchronous(case: Case, engine: Frame, usual: Experiment | None, wrong: str) -> Experiment | None:
+    """The run with a synchronous engine in place of an asynchronous one, of the usual driver's URL."""
+    text = (usual.edits.get(engine.file) or case.sources.get(engine.file, "")) if usual else ""
+    edited = re.sub(r"(?<![\w.])(?:\w+\.)*create_async_engine(?=\()", "__import__('sqlalchemy').create_engine", text)
+    if edited == text:
+        return None
+    says = f"create_engine() in place of create_async_engine() in {engine.file}, and {usual.says}"
+    return replace(usual, says=says, edits={**usual.edits, engine.file: edited}, judge=gone(wrong))
 
 
 def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -> Experiment | None:

@@ -199,11 +199,8 @@ def log_matches_source(known: Known) -> Answer:
         what = after.differs[0]
         builds = ", ".join(map(str, triaged.builds))
         origin = f"it can come from {builds}" if builds else "no build has all of its frames"
-        return (
-            "refuted",
-            experiment,
-            f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {origin}",
-        )
+        where = f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later"
+        return "refuted", experiment, f"{where}; {origin}"
     if triaged.builds or triaged.worktree_matches:
         where = f"{triaged.builds[0]}, the newest build" if triaged.builds else "the application's folder"
         return "confirmed", experiment, f"every frame of the log is in {where}"

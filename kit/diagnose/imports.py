@@ -84,8 +84,7 @@ def _asked_of(error: Error) -> tuple[str, str] | None:
 
 def _binding_of(case: Case, file: str, name: str) -> int | None:
     """The line at module level that binds a name; None where there is none."""
-    tree = case.tree(file)
-    for node in tree.body:
+    for node in case.tree(file).body:
         names = {getattr(node, "name", None)}
         names |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
         names |= {getattr(getattr(node, "target", None), "id", None)}
@@ -113,10 +112,8 @@ def library_shadowed(case: Case, error: Error) -> Fault | None:
         f"{importers} asks {library} for {lacking}; {file} of the application is found first under that name, and is not {owner}",
         f"seen as: {first_line(str(error))}",
     )
-    sites = (
-        Place("shadows", file, 1, library, library),
-        *([Place.of("asks", asks, lacking)] if asks.file != file else []),
-    )
+    sites = (Place("shadows", file, 1, library, library),)
+    sites += (Place.of("asks", asks, lacking),) if asks.file != file else ()
     against = {
         "circular-import": f"no other module leads back: {file} is asked for what only {owner} has",
         "module-not-on-path": f"{library} is found, in the application's own folder",
@@ -176,8 +173,7 @@ def _missing(case: Case, failed: list[Import]) -> str | None:
     # What a revision creates is on a metadata of Alembic's own, and no model.
     tables = {r.table for r in case.trace.registrations if r.application and not r.removed}
     for import_ in failed:
-        tree = case.tree(import_.file or "")
-        for node in ast.walk(tree):
+        for node in ast.walk(case.tree(import_.file or "")):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for decorator in node.decorator_list:
@@ -284,6 +280,5 @@ def _files(case: Case) -> set[str]:
     return known | set(case.sources) | set(case.files)
 
 
-MECHANISMS = (
-    of_failures(library_shadowed) + [circular_import, import_failure_swallowed] + of_failures(module_not_on_path)
-)
+MECHANISMS = of_failures(library_shadowed) + [circular_import, import_failure_swallowed]
+MECHANISMS += of_failures(module_not_on_path)

@@ -35,14 +35,12 @@ def with_metadata(case: Case, tables: Sequence[Registration]) -> Experiment | No
     others = ", ".join(f"{object_}.metadata" for object_ in objects.values())
     keywords = [node for node in ast.walk(case.tree(file)) if isinstance(node, ast.keyword)]
     handed = [node.value for node in keywords if node.arg == "target_metadata"]
-    edited = text
     for value in sorted(handed, key=lambda value: value.lineno, reverse=True):
-        edited = with_replaced(edited, value, _ALL.format(ast.unparse(value), others))
-    says = (
-        f"{file} hands Alembic the metadata of {', '.join(table.site.name or table.table for table in tables)} as well"
-    )
+        text = with_replaced(text, value, _ALL.format(ast.unparse(value), others))
+    of_tables = ", ".join(table.site.name or table.table for table in tables)
+    says = f"{file} hands Alembic the metadata of {of_tables} as well"
     judge = _sees([table.table for table in tables])
-    return Experiment(says, case.incident, judge, {file: edited}, compares=True) if handed else None
+    return Experiment(says, case.incident, judge, {file: text}, compares=True) if handed else None
 
 
 def _env_file(case: Case) -> tuple[str, str] | None:
@@ -66,9 +64,8 @@ def _sees(names: Sequence[str]) -> Callable[[Migrations | None], tuple[bool | No
         unseen = [name for name in names if name not in seen.models]
         if unseen:
             return False, f"Alembic still does not see {', '.join(dict.fromkeys(unseen))}"
-        of_names = [
-            sentence for table, sentence in zip(seen.differing, seen.differences, strict=False) if table in names
-        ]
+        differences = zip(seen.differing, seen.differences, strict=False)
+        of_names = [sentence for table, sentence in differences if table in names]
         drops = [table for table in seen.differing if table not in seen.models and table in (seen.database or {})]
         rest = [*dict.fromkeys(of_names), *([f"autogenerate still wants to drop {', '.join(drops)}"] if drops else [])]
         return True, "; ".join([f"Alembic then sees {listed}, and autogenerate does not drop it", *rest])

@@ -324,10 +324,9 @@ def task_not_imported(case: Case) -> Fault | None:
 
 def _by_the_worker(case: Case, module: str, words: str) -> Experiment:
     """The run in which the worker imports a module: because it is told to, or before all else."""
-    texts = [
-        re.sub(r"(\bcelery\b.*\bworker\b)", rf"\1 --include {module}", step.text) for step in case.incident.startup
-    ]
-    steps = [step.model_copy(update={"text": text}) for step, text in zip(case.incident.startup, texts, strict=True)]
+    worker, included = re.compile(r"(\bcelery\b.*\bworker\b)"), rf"\1 --include {module}"
+    changed = ((step, worker.sub(included, step.text)) for step in case.incident.startup)
+    steps = [step.model_copy(update={"text": text}) for step, text in changed]
     first = [] if steps != case.incident.startup else [Step.model_validate({"import": module})]
     return Experiment(f"the worker imports {module}", with_steps(case.incident, [*first, *steps]), gone(words))
 

@@ -26,9 +26,8 @@ def metadata_is_reserved(case: Case, error: Error) -> Fault | None:
         frame = _declares(case, error) or error.site
         because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
         site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
-        return Fault(
-            "metadata-is-reserved", (because,), case.table, site, error=error, experiment=_renamed(case, frame)
-        )
+        run = _renamed(case, frame)
+        return Fault("metadata-is-reserved", (because,), case.table, site, error=error, experiment=run)
     return None
 
 

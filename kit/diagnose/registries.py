@@ -217,11 +217,8 @@ def _as_registration(entry: Entry) -> Registration:
     """An entry in the form that the mechanisms of tables are asked about."""
     frame, of_both = entry.frame, ("process", "step", "thread", "frame", "real", "chain", "within", "at")
     metadata = Metadata(entry.process, entry.registry, f"the registry of {entry.kind}s", None, (), True)
-    more = {
-        "metadata": metadata,
-        "site": Site(frame.file, frame.line, frame.module, entry.key),
-        "outcome": "registered",
-    }
+    site = Site(frame.file, frame.line, frame.module, entry.key)
+    more = {"metadata": metadata, "site": site, "outcome": "registered"}
     more |= {"class_": None, "class_module": None, "named": True, "columns": 0}
     return Registration(table=entry.key, **{name: getattr(entry, name) for name in of_both}, **more)
 
@@ -274,8 +271,7 @@ def route_on_another_application(case: Case) -> Fault | None:
 
 def _request_of(case: Case) -> tuple[str, str] | None:
     """Method and path of the check that the incident is, where it is an HTTP check."""
-    check = case.incident.expect.check
-    http = getattr(check, "http", None)
+    http = getattr(case.incident.expect.check, "http", None)
     return (http.method, http.path.partition("?")[0]) if http is not None else None
 
 

@@ -83,9 +83,8 @@ def _other_line(case: Case, error: Error, removal: Removal) -> Experiment | None
         if version is not None and (before or removal.line is None and version != now):
             app = incident.app.model_copy(update={"python": python})
             says = f"{removal.library} {version}, all else equal"
-            return Experiment(
-                says, incident.model_copy(update={"app": app}), gone(first_line(error.text), elsewhere=True)
-            )
+            incident = incident.model_copy(update={"app": app})
+            return Experiment(says, incident, gone(first_line(error.text), elsewhere=True))
     return None
 
 

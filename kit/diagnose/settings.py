@@ -76,8 +76,7 @@ def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
 
 def _variables_set(case: Case) -> set[str]:
     """The variables that are set in the run, in capital letters."""
-    incident = case.incident
-    variables = {incident.database_env, *incident.app.env}
+    variables = {case.incident.database_env, *case.incident.app.env}
     return _ALWAYS | {name.upper() for name in variables}
 
 
@@ -99,8 +98,7 @@ def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Read
 
 def _from_environ(error: Error) -> str | None:
     """The name that ``os.environ[…]`` was asked for, where that is what failed."""
-    last = next((frame for frame in reversed(error.frames)), None)
-    in_os = last is not None and re.search(r"(^|/)(os\.py|<frozen os>)$|^<frozen os>$", last.file) is not None
+    in_os = bool(error.frames) and error.frames[-1].file.rpartition("/")[2] in ("os.py", "<frozen os>")
     return error.text.strip("'\"") if in_os and error.type.rpartition(".")[2] == "KeyError" else None
 
 

@@ -302,9 +302,8 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             lacking.append("env.py")
         if lacking:
             differences = zip(seen.differing, seen.differences, strict=False) if compared else ()
-            drops = next(
-                (says for table, says in differences if table == named.table and table not in seen.models), None
-            )
+            dropped = (says for table, says in differences if table == named.table and table not in seen.models)
+            drops = next(dropped, None)
             module = Case.of(incident, looked).module_of(named.file)
             remedy = f"import {module}"
             stopped = next((step.number for step in looked.trace.steps if not step.ok), None)
