@@ -390,8 +390,13 @@ def test_two_metadata_of_one_line_come_of_a_file_that_runs_under_two_names(write
         "models.py": "from app import db\nclass User(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n",
     }
     started = {"app": {"python": python("2.0")}, "startup": [{"command": "python app.py"}]}
-    mechanism, places = mechanism_of(write_incident(files, **started))
-    assert (mechanism, places) == ("main-module-imported-again", ["app.py:6", "app.py:6"])
+    decision = decide_mechanism(incident := load(write_incident(files, **started)), look_at(incident))
+    assert decision.finding.mechanism == "main-module-imported-again"
+    assert [(str(place), place.module) for place in decision.fault.sites] == [
+        ("app.py:6", "__main__"),
+        ("app.py:6", "app"),
+    ]
+    assert decision.experiment.outcome == "confirmed", decision.experiment
 
 
 TWO = (
@@ -583,7 +588,12 @@ NO_OTHER_LINE = "api-removed-in-installed-version"  # is decided by an environme
 
 @pytest.mark.parametrize(
     "name",
-    [n for n, it in EXPECTED.items() if it["mechanism"] not in BY_THE_TRACE and it["mechanism"] != NO_OTHER_LINE],
+    [
+        name
+        for name, it in EXPECTED.items()
+        if it["mechanism"] not in ("none", "undecided", NO_OTHER_LINE)
+        and ("sites" in it or it["mechanism"] not in BY_THE_TRACE)
+    ],
 )
 def test_what_decides_a_mechanism_is_run_and_confirms_it(name):
     line = EXPECTED[name]["sqlalchemy"][0]

@@ -16,7 +16,7 @@ from ..trace.expected import refused_step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .observation import ran_of
-from .values import Experiment, Outcome
+from .values import Case, Experiment, Outcome
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
 _OF_FILES = {"cp", "echo", "ln", "mkdir", "mv", "printf", "sed", "touch"}  # they bring no database into a state
@@ -104,6 +104,23 @@ def literal_edits(sources: dict[str, str], old: str, new: str) -> dict[str, str]
 def scheme_in(scheme: str) -> re.Pattern:
     """What finds the scheme of a URL where a source or a file of settings writes it down."""
     return re.compile(rf"(?<=['\"=\s]){re.escape(scheme)}(?=://)")
+
+
+_ONCE = """import sys as _sys
+_ran = vars(_sys).setdefault("_incident_ran", {{}})
+if {0!r} in _ran:
+    globals().update({{name: it for name, it in _ran[{0!r}].items() if not name.startswith("__")}})
+else:
+    _ran[{0!r}] = globals()
+    exec(compile({1!r}, globals().get("__file__", {0!r}), "exec"))
+"""
+
+
+def executed_once(case: Case, file: str, judge: Judge) -> Experiment | None:
+    """The startup in which a file is executed once in a process: under its other name, or once more, it has what it has already."""
+    edits = {file: _ONCE.format(file, case.sources[file])} if file in case.sources else {}
+    says = f"{file} executed once in a process, whatever its name"
+    return Experiment(says, case.incident, judge, edits) if edits else None
 
 
 def object_of(definition: Registration) -> str | None:

@@ -12,6 +12,7 @@ from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
 from .experiments import (
     Judge,
+    executed_once,
     failure,
     gone,
     with_class_renamed,
@@ -69,20 +70,21 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     two = len(functions) == 2 and functions[0][:2] != functions[1][:2]
     sites += tuple(Place.of("definition", it.frame, it.key) for it in made if it is not None and not two)
     sites += tuple(Place.of("definition", function) for function in functions)
+    says_so = next(text for text in _TWICE if text in error.text)
+    name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
+    twice = gone(says_so, name=name)
     if two or not pair.one_definition:
         makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
         makers = f"what takes it are two functions, at {functions[0]} and at {functions[1]}" if two else makers
         makers = makers or "two statements register it"
-        name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
-        says_so = next(text for text in _TWICE if text in error.text)
-        twice, of_flask = gone(says_so, name=name), second.kind == "endpoint"
-        run = renamed(case, (made[1] or second).frame, name, twice, endpoint=of_flask)
+        run = renamed(case, (made[1] or second).frame, name, twice, endpoint=second.kind == "endpoint")
         against = {} if pair.one_definition else _against(judge(pair).against)
         more = {"sites": sites, "against": against, "error": error, "experiment": run}
         return Fault("name-taken-in-registry", (known, makers), **more)
     finding = judge(pair)
-    because = (known, finding.because[-1])
-    return Fault(finding.mechanism, because, sites=sites, against=_against(finding.against), error=error)
+    because, against = (known, finding.because[-1]), _against(finding.against)
+    run = None if pair.same_execution else executed_once(case, pair.second.frame.file, twice)
+    return Fault(finding.mechanism, because, sites=sites, against=against, error=error, experiment=run)
 
 
 def _against(facts: dict[str, str]) -> dict[str, str]:
@@ -245,12 +247,13 @@ def route_on_another_application(case: Case) -> Fault | None:
     first_routes: dict[tuple, Entry] = {}  # the first route of an application comes of its construction
     for entry in case.trace.entries:
         first_routes.setdefault((entry.process, entry.registry), entry)
-    holds: dict[tuple, Route | None] = {}
-    for routes in routes_of(case.trace.entries):
-        outermost = (*routes[0].includes, routes[0].entry)[0]
-        taking = next((route for route in routes if route.takes(*request)), None)
-        holds[outermost.process, outermost.registry] = taking
-    for (application, route), (other, lacks) in permutations(holds.items(), 2):
+
+    def judges(trace: Trace) -> tuple[bool | None, str]:
+        held = list(_taking(trace, request).values())
+        says = f"of {len(held)} applications with routes {len(held) - held.count(None)} has one for {' '.join(request)}"
+        return None not in held if any(held) else None, says
+
+    for (application, route), (other, lacks) in permutations(_taking(case.trace, request).items(), 2):
         if route is None or lacks is not None or application[0] != other[0]:
             continue
         entries = sorted((first_routes[application], first_routes[other]), key=attrgetter("at"))
@@ -265,8 +268,18 @@ def route_on_another_application(case: Case) -> Fault | None:
         )
         sites = (Place.of("first", pair.first.frame), Place.of("second", pair.second.frame))
         sites += (Place.of("route", route.entry.frame, route.path),)
-        return Fault(finding.mechanism, because, sites=sites, against=_against(finding.against))
+        run, against = executed_once(case, maker.file, judges), _against(finding.against)
+        return Fault(finding.mechanism, because, sites=sites, against=against, experiment=run)
     return None
+
+
+def _taking(trace: Trace, request: tuple[str, str]) -> dict[tuple, Route | None]:
+    """Of each application, by its process and number, the route that takes a request."""
+    taking = {}
+    for routes in routes_of(trace.entries):
+        outermost = (*routes[0].includes, routes[0].entry)[0]
+        taking[outermost.process, outermost.registry] = next((it for it in routes if it.takes(*request)), None)
+    return taking
 
 
 def _request_of(case: Case) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from ..incident.source import Named
 from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.values import Error, Registration
 from . import metadata_runs as runs
-from .experiments import error_texts, said_by
+from .experiments import error_texts, executed_once, first_line, gone, said_by
 from .values import Case, Experiment, Fault, Looked, Place
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
@@ -219,7 +219,8 @@ def _file_run_twice(case: Case, registration: Registration, error: Error, becaus
     file, line = frames[0].file, frames[0].line
     ran = f"{file} was executed {len(names)} times, as {' and as '.join(map(str, names))}, and each made a metadata at line {line}"
     sites = tuple(Place(role, file, line, None, name) for role, name in zip(("first", "second"), names, strict=False))
-    return Fault(slug, (ran, because), registration.table, sites=sites, error=error)
+    run = executed_once(case, file, gone(first_line(error.text)))
+    return Fault(slug, (ran, because), registration.table, sites=sites, error=error, experiment=run)
 
 
 def key_across_metadata(case: Case, holder: Registration, targets: Sequence[Registration], error: Error) -> Fault:
