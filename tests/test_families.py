@@ -546,6 +546,12 @@ SAID = {  # an error as its library says it, and words of what it usually means;
     "cannot import name 'x' from partially initialized module 'shop' (most likely due to a circular import)": None,
     "asyncio.run() cannot be called from a running event loop": "runs already",
     "Event loop is closed": "another event loop",
+    "A 'SQLAlchemy' instance has already been registered on this Flask app. Import and use that instance instead.": "is given to an application",
+    "Bind key 'audit' is not in 'SQLALCHEMY_BINDS' config.": "names a bind key",
+    "Column object 'created' already assigned to Table 'orders'": "used for two tables",
+    "The seat 'A1' already assigned to Table 'orders'": None,
+    "Can't determine polymorphic_on value 'kind' - no attribute is mapped to this name.": "does not have",
+    "Class <class 'sqlalchemy.sql.elements.SQLCoreOperations'> directly inherits TypingOnly but has additional attributes {'__firstlineno__'}.": "older than this Python",
     "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
 }
 
