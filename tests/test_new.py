@@ -907,6 +907,10 @@ _DECLARED = {
         {"web.service": "[Service]\nEnvironment=\"MODE=a unit\" \"B=1\"\nWorkingDirectory=/opt/store\nExecStart=/opt/venv/bin/uvicorn main:app\n"},
         ("uvicorn main:app",), "store", {"MODE": "a unit", "B": "1"},
     ),
+    "a unit in a folder that is called as the package in it": (
+        {"web.service": "[Service]\nWorkingDirectory=/opt/store\nExecStart=/opt/venv/bin/uvicorn store.main:app\n"},
+        ("uvicorn store.main:app",), ".", {},
+    ),
     "a supervisor": (
         {"web.conf": "[program:web]\ncommand=uvicorn main:app ; the site\nenvironment=MODE=\"x\",B='y z'\ndirectory=/opt/store\n"},
         ("uvicorn main:app",), "store", {"MODE": "x", "B": "y z"},

@@ -38,6 +38,7 @@ _PAIR = re.compile(
 _SCRIPT = re.compile(r"[\w.-]+\.(?:sh|py)\b")  # the bare name of one
 _OF_A_HOME = re.compile(r"(?:^|/)(?:Dockerfile|pyproject\.toml|setup\.py|requirements[\w-]*\.txt|Pipfile)$")
 _NAMED = re.compile(r"[:=_]|\w\.\w|/")
+_MODULE = re.compile(r"(?<=-m )[\w.]+|(?<![\w./-])[\w.]+(?=:\w)")
 _SUBCOMMANDS = {"run", "dev", "serve", "start", "upgrade", "check", "current", "worker", "beat", "db", "runserver"}
 
 
@@ -68,10 +69,8 @@ def _starts(project: Project, line: str, workdir: str, own: Collection[str]) -> 
     if not words or "{" in line or ("/" in words[0] and "bin/" not in words[0]):
         return False
     files = [project.has(normpath(PurePosixPath(folder, word))) for word in words[1:] for folder in (workdir, ".")]
-    if program in ("python", "python3"):
+    if program in ("python", "sh", "bash"):
         return any(files) or ("-m" in words[:-1] and project.is_own(words[words.index("-m") + 1]))
-    if program in ("sh", "bash"):
-        return any(files)
     chosen = any(word in _SUBCOMMANDS or word.startswith("-") for word in words[1:])
     if program in own:
         return chosen
@@ -86,7 +85,7 @@ def _below(project: Project, node, base: Command, programs: Collection[str]) -> 
             yield from _below(project, item, base, programs)
     if not isinstance(node, dict):
         return
-    env, workdir = dict(base.env), base.workdir
+    env, workdir, home = dict(base.env), base.workdir, base.workdir
     for key, value in node.items():
         if _VARIABLES.match(str(key)):
             env |= {name: (text, base.at.partition(" (")[0]) for name, text in _pairs(value)}
@@ -104,7 +103,10 @@ def _below(project: Project, node, base: Command, programs: Collection[str]) -> 
         lines = [line for line in lines if _starts(project, line, workdir, programs)]
         at = f"{base.at.partition(' (')[0]} ({name if isinstance(name, str) else key})"
         if lines:
-            yield replace(base, lines=tuple(lines), at=at)
+            # A folder of another machine may be called as a package in it: it is the one that holds what is started.
+            modules = _MODULE.findall(lines[-1])
+            holds = [any(project.file_of(module, folder) for module in modules) for folder in (home, workdir)]
+            yield replace(base, lines=tuple(lines), at=at, workdir=home if holds == [True, False] else workdir)
         else:
             yield from _below(project, value, replace(base, at=at), programs)
 
@@ -171,8 +173,7 @@ def _ini(text: str) -> list:
         elif pair:
             key = pair[1]
             section.setdefault(key, []).append(re.sub(r"\s;.*", "", pair[2]).strip())
-    alone = {name: {k: v if len(v) > 1 else v[0] for k, v in keys.items()} for name, keys in sections.items()}
-    return [alone]
+    return [{name: {k: v if len(v) > 1 else v[0] for k, v in keys.items()} for name, keys in sections.items()}]
 
 
 _READERS = {

@@ -159,9 +159,8 @@ def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str],
 def how_to_make(project: Project, lacking: Sequence[str], version: str | None) -> str:
     """The command that makes an environment with an application's packages."""
     python = f"python{version}" if version else "python3"
-    requirements = next(
-        iter(project.named("requirements.txt", "uv.lock", "poetry.lock", "pyproject.toml", "setup.py")), None
-    )
+    files = project.named("requirements.txt", "uv.lock", "poetry.lock", "pyproject.toml", "setup.py")
+    requirements = next(iter(files), None)
     below = os.path.dirname(requirements or "") or "."
     install = " ".join(_ALIASES.get(module, module) for module in lacking)
     if requirements:
