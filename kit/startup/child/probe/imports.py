@@ -11,6 +11,7 @@ from .recorder import _emit, _file, _getframe, _ident, _json, _lose, _main_threa
 # ---- below this line is the text of the probe
 
 
+_IMPORTING = _IMPORT_NAME, _EXTENDED_ARG  # before 3.11 a frame is at the latter, where a statement is a wide one
 _imported = {}  # place of a body -> its bytecode, without the import statements that were executed, or up to where it was
 _importers = {}  # (file, first line, function, module) -> ``_Body``, but for the bodies that the main thread executes
 
@@ -21,7 +22,8 @@ def _at_import(door):
     try:
         importer, frame = _body, _getframe(1)
         if frame is not importer.frame:
-            importer = _importer_of(frame, importer)
+            # As each time that a module's file is opened, that imports ``_io``.
+            importer = None if frame.f_globals is _external else _importer_of(frame, importer)
             if importer is None:
                 return _plain_import
         at = frame.f_lasti
@@ -105,12 +107,13 @@ def _importer_of(frame, body):
         body.frame = body.caller = frame
         return body
     namespace = frame.f_globals
-    # The first: as each time that a module's file is opened, that imports ``_io``; the last: an import of the probe's own.
-    if namespace is _external or body.library and _ident() == _main_thread or namespace is _own:
+    if body.library and _ident() == _main_thread or namespace is _own:  # the last: an import of the probe's own
         return None
     if _files.get(namespace.get("__file__")) is False:  # a module of a library
         return None
     code = frame.f_code
+    if code.co_code[frame.f_lasti] not in _IMPORTING:  # what it calls imports, as a generic class's C code for ``[]``
+        return None
     if not _is_app(code.co_filename):
         file = namespace.get("__file__")
         if isinstance(file, str):

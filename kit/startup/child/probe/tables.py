@@ -111,13 +111,14 @@ def _defining(frame):
     while frame is not None:
         module = frame.f_globals.get("__name__")
         library = isinstance(module, str) and (module == "sqlalchemy" or module.startswith("sqlalchemy."))
-        if library and module.startswith(_BELOW_MAPPING):
-            pass
-        elif library or frame.f_code.co_filename.startswith(_FROZEN):
+        if not library and not frame.f_code.co_filename.startswith(_FROZEN):
+            if not _is_class_hook(frame, mapped):
+                return mapped, frame, later
+        elif mapped is None and not (library and module.startswith(_BELOW_MAPPING)):
             # Once the class is known its mapping is, too: what maps it later is the ``self`` that is given the class.
-            names = frame.f_locals if mapped is None else {}  # each look makes it anew
+            names = frame.f_locals  # each look makes it anew
             later = later or "Deferred" in type(names.get("self")).__name__
-            for name in ("cls", "cls_", "class_", "self") if names else ():
+            for name in ("cls", "cls_", "class_", "self"):
                 value = names.get(name)
                 value = value if isinstance(value, type) else getattr(value, "cls", None)
                 if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
@@ -125,8 +126,6 @@ def _defining(frame):
                     if name == "self" or "registry" in arguments or "dict_" in arguments:
                         mapped = value
                         break
-        elif not _is_class_hook(frame, mapped):
-            return mapped, frame, later
         frame = frame.f_back
     return mapped, None, later
 
