@@ -117,7 +117,7 @@ def _begin_body(body, number, code, namespace, name, file):
         if not body.library and type(namespace.get("__loader__")) is _external["SourceFileLoader"]:
             body.raw = raw = getattr(code, _RAW)
             body.straight = _straight(code, raw)
-    body.place = f"{place}"
+    body.place = place = f"{place}"
     return f',"c":{place},"p":{"null" if package is None else _quote(package)}'
 
 

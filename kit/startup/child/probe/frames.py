@@ -192,6 +192,7 @@ _root = os.environ.get("INCIDENT_ROOT", "")
 _roots = tuple({os.path.join(_root, ""), os.path.join(os.path.realpath(_root), "")}) if _root else ()
 _heads = {}  # a folder, by its whole path -> how the text of a file in it begins, as JSON
 _files = {}  # co_filename -> is it a file of the application?
+_libraries = set()  # the files that are none
 _folders = {}  # the same of all that lies in a folder: a whole path says so by its folder
 
 
@@ -208,6 +209,8 @@ def _see_file(filename):
         if folder[:1] == "/":
             _folders[folder] = within
     _files[filename] = within
+    if not within:
+        _libraries.add(filename)
     return within
 
 

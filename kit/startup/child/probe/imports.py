@@ -5,7 +5,7 @@ import sys
 from time import perf_counter_ns as _now
 
 from .bytecode import _EXTENDED_ARG, _IMPORT_NAME, _LAZINESS, _LOAD_CONST, _wide_statement
-from .frames import _Body, _body, _bootstrap, _door, _external, _files, _is_app, _own, _packages, _place_of, _walk
+from .frames import _Body, _body, _bootstrap, _door, _external, _is_app, _own, _packages, _place_of, _walk
 from .recorder import _emit, _file, _getframe, _ident, _json, _lose, _main_thread, _put, _quietly, _quote, _write
 
 # ---- below this line is the text of the probe
@@ -109,15 +109,10 @@ def _importer_of(frame, body):
     namespace = frame.f_globals
     if body.library and _ident() == _main_thread or namespace is _own:  # the last: an import of the probe's own
         return None
-    if _files.get(namespace.get("__file__")) is False:  # a module of a library
+    file, code = namespace.get("__file__"), frame.f_code
+    if type(file) is str and not _is_app(file) or not _is_app(code.co_filename):  # a function of a library, as nearly all
         return None
-    code = frame.f_code
     if code.co_code[frame.f_lasti] not in _IMPORTING:  # what it calls imports, as a generic class's C code for ``[]``
-        return None
-    if not _is_app(code.co_filename):
-        file = namespace.get("__file__")
-        if isinstance(file, str):
-            _is_app(file)  # next time it is known
         return None
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)

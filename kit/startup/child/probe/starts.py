@@ -4,7 +4,7 @@ import sys
 
 from .bodies import _WATCHED, _see_thread
 from .bytecode import _varints
-from .frames import _error, _files, _is_app, _see_file
+from .frames import _error, _is_app, _libraries
 from .recorder import _emit, _quietly, _thread_name
 
 # ---- below this line is the text of the probe
@@ -59,8 +59,7 @@ def _watch_handlers():
 
 def _on_handled(code, offset, error):
     # By its file: for the hash of a code object CPython 3.12 goes through all of its bytecode and constants, each time.
-    known = _files.get(code.co_filename)
-    if _see_file(code.co_filename) if known is None else known:
+    if code.co_filename not in _libraries and _is_app(code.co_filename):
         _see_handled(code, offset, error)
 
 
