@@ -110,7 +110,9 @@ def _importer_of(frame, body):
     if body.library and _ident() == _main_thread or namespace is _own:  # the last: an import of the probe's own
         return None
     file, code = namespace.get("__file__"), frame.f_code
-    if type(file) is str and not _is_app(file) or not _is_app(code.co_filename):  # a function of a library, as nearly all
+    if (
+        type(file) is str and not _is_app(file) or not _is_app(code.co_filename)
+    ):  # a function of a library, as nearly all
         return None
     if code.co_code[frame.f_lasti] not in _IMPORTING:  # what it calls imports, as a generic class's C code for ``[]``
         return None
