@@ -797,6 +797,14 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
         ["main.py:4", "main.py:6"],
         "shop_served_of_its_own in place of shop_served at service/main.py:6",
     ),
+    "a metric that a function makes each time that it is called": (
+        {
+            "main.py": "import sqlalchemy\nfrom prometheus_client import Counter\ndef count():\n    return Counter('served', '')\ncount()\ncount()\n"
+        },
+        "defined-inside-function-called-twice",
+        ["main.py:4", "main.py:4"],
+        "the call at service/main.py:4 made once in a process",
+    ),
     "an endpoint of two views of one blueprint": (
         {"main.py": VIEWS.format(name="shown")},
         "name-taken-in-registry",

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ..base.errors import KitError
 from ..incident.model import Incident
-from ..incident.source import parsed
+from ..incident.source import nodes_at, parsed
 from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
 from ..trace.expected import refused_step
 from ..trace.trace import Trace
-from ..trace.values import Error, Registration
+from ..trace.values import Error, Frame, Registration
 from .observation import ran_of
 from .values import Case, Experiment, Outcome
 
@@ -121,6 +121,20 @@ def executed_once(case: Case, file: str, judge: Judge) -> Experiment | None:
     edits = {file: _ONCE.format(file, case.sources[file])} if file in case.sources else {}
     says = f"{file} executed once in a process, whatever its name"
     return Experiment(says, case.incident, judge, edits) if edits else None
+
+
+_CALLED = "(lambda ran: ran[{0!r}] if {0!r} in ran else ran.setdefault({0!r}, {1}))(vars(__import__('sys')).setdefault('_incident_ran', {{}}))"
+
+
+def called_once(case: Case, site: Frame, judge: Judge) -> Experiment | None:
+    """The startup in which the statement at a line makes its call once in a process, and has what that gave from then on."""
+    statements = [it for it in nodes_at(case.tree(site.file), site.line, ast.stmt)[-1:] if not hasattr(it, "body")]
+    calls = [call for statement in statements for call in nodes_at(statement, site.line, ast.Call)]
+    if not calls:
+        return None
+    once = _CALLED.format(str(site), ast.unparse(calls[0]))
+    edits = {site.file: with_replaced(case.sources[site.file], calls[0], once)}
+    return Experiment(f"the call at {site} made once in a process", case.incident, judge, edits)
 
 
 def object_of(definition: Registration) -> str | None:

@@ -12,6 +12,7 @@ from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
 from .experiments import (
     Judge,
+    called_once,
     executed_once,
     failure,
     gone,
@@ -83,7 +84,8 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         return Fault("name-taken-in-registry", (known, makers), **more)
     finding = judge(pair)
     because, against = (known, finding.because[-1]), _against(finding.against)
-    run = None if pair.same_execution else executed_once(case, pair.second.frame.file, twice)
+    ran, frame = not pair.in_function, pair.second.frame
+    run = executed_once(case, frame.file, twice) if ran else called_once(case, frame, twice)
     return Fault(finding.mechanism, because, sites=sites, against=against, error=error, experiment=run)
 
 
