@@ -805,6 +805,28 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
         ["main.py:4", "main.py:4"],
         "the call at service/main.py:4 made once in a process",
     ),
+    "a class of another registry": (
+        {
+            "main.py": models(
+                user=KEY + '\norders = relationship("Order", primaryjoin="User.id == foreign(Order.owner)")'
+            )
+            .replace("class Order(Base)", "Other = declarative_base()\nclass Order(Other)")
+            .replace('Column(ForeignKey("users.id"))', "Column(Integer)")
+            + "User()\n"
+        },
+        "name-on-another-metadata",
+        ["main.py:9", "main.py:11", "main.py:2", "main.py:10"],
+        "Order itself known where 'User.id == foreign(Order.owner)' at service/main.py:9 is looked up",
+    ),
+    "a foreign key's table on another metadata": (
+        {
+            "main.py": models().replace("class Order(Base)", "Other = declarative_base()\nclass Order(Other)")
+            + "Other.metadata.sorted_tables\n"
+        },
+        "name-on-another-metadata",
+        ["main.py:13", "main.py:6", "main.py:9", "main.py:2"],
+        "users itself known where 'users.id' at service/main.py:13 is looked up",
+    ),
     "an endpoint of two views of one blueprint": (
         {"main.py": VIEWS.format(name="shown")},
         "name-taken-in-registry",
@@ -884,7 +906,9 @@ def test_a_mechanism_that_no_text_shows_is_decided_by_a_run_all_the_same(write_i
     without = decision.fault.experiment.judge(looked.trace)[
         0
     ]  # a run in which nothing was set otherwise confirms nothing
-    assert without is (None if "computes" in shown or mechanism == "no-join-condition" else False)
+    assert without is (
+        None if "computes" in shown or mechanism in ("no-join-condition", "name-on-another-metadata") else False
+    )
 
 
 WRAPPED = {

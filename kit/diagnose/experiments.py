@@ -12,6 +12,7 @@ from ..incident.model import Incident
 from ..incident.source import nodes_at, parsed
 from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
+from ..trace.chains import application_frames
 from ..trace.expected import refused_step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration
@@ -228,6 +229,25 @@ def gone(*fragments: str, name: str = "", elsewhere: bool = False) -> Judge:
         return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
 
     return judge
+
+
+def gone_with(begins: str, *fragments: str) -> Judge:
+    """As :func:`gone`, of a run that prints lines which begin so where it set something otherwise; without them it decides nothing."""
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        lines = dict.fromkeys(line for text in texts_of(trace) for line in text.splitlines() if line.startswith(begins))
+        holds, seen = gone(*fragments)(trace)
+        return (holds, f"with {' and '.join(lines)}: {seen}") if lines else (None, f"nothing was set otherwise: {seen}")
+
+    return judge
+
+
+def run_before(case: Case, definition: Registration, code: str) -> dict[str, str]:
+    """Sources in which code runs before the statement that makes a definition; none where that is not at hand."""
+    places = (definition.site, *application_frames(definition.chain)[::-1])
+    place = next((place for place in places if place.file in case.sources), None)
+    edited = with_line_before(case.sources[place.file], place.line, f"exec({code!r}, {{}})") if place else None
+    return {place.file: edited} if edited else {}
 
 
 def failure(trace: Trace) -> str | None:

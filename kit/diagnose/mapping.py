@@ -4,10 +4,8 @@ import ast
 import re
 
 from ..incident.source import attribute_of
-from ..trace.chains import application_frames
-from ..trace.trace import Trace
 from ..trace.values import Error, Registration
-from .experiments import first_line, gone, said_by, texts_of, with_line_before
+from .experiments import first_line, gone_with, run_before, said_by
 from .unseen_tables import same_table
 from .values import Case, Experiment, Fault, Place, of_failures
 
@@ -144,21 +142,9 @@ sa.event.listen(sa.Table, "after_parent_attach", see)
 def _with_key(case: Case, words: str, *tables: Registration, inherits: bool = False) -> Experiment | None:
     """The startup with one foreign key between each two of the tables, made as soon as the last of them is there."""
     last = max(tables, key=lambda registration: registration.at)
-    places = (last.site, *application_frames(last.chain)[::-1])
-    place = next((place for place in places if place.file in case.sources), None)
-    code = f"exec({_KEY.format(names=[it.table for it in tables], inherits=inherits)!r}, {{}})"
-    edited = with_line_before(case.sources[place.file], place.line, code) if place is not None else None
-    if edited is None:
-        return None
-
-    def judge(trace: Trace) -> tuple[bool | None, str]:
-        lines = dict.fromkeys(line for text in texts_of(trace) for line in text.splitlines())
-        keys = " and ".join(line for line in lines if line.startswith("a foreign key from "))
-        holds, seen = gone(words)(trace)
-        return (holds, f"with {keys}: {seen}") if keys else (None, f"no foreign key could be made: {seen}")
-
+    edits = run_before(case, last, _KEY.format(names=[it.table for it in tables], inherits=inherits))
     says = f"a foreign key between {'the two' if len(tables) == 2 else 'the three'} tables, as soon as they are there"
-    return Experiment(says, case.incident, judge, {place.file: edited})
+    return Experiment(says, case.incident, gone_with("a foreign key from ", words), edits) if edits else None
 
 
 MECHANISMS = of_failures(lambda case, error: _of_relationship(case, error) or _of_tables(case, error))

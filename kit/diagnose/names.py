@@ -9,7 +9,7 @@ from ..incident.source import Named
 from ..incident.steps import Step
 from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Registration
-from .experiments import error_texts, first_line, gone, object_of, said_by, with_line_before, with_replaced, with_steps
+from .experiments import error_texts, first_line, gone, gone_with, run_before, said_by, with_line_before, with_steps
 from .unseen_tables import MISSED, handed_to_alembic, key_across_metadata, made_at, same_table
 from .values import Case, Experiment, Fault, Place, of_failures
 
@@ -192,66 +192,38 @@ def _with_import(case: Case, asked: Asked, module: str) -> Experiment | None:
     return Experiment(f"{module} imported at the end of {asked.file}", case.incident, gone(asked.words), edits)
 
 
+_KNOWN = """
+import sqlalchemy
+from sqlalchemy import event, orm
+tables, classes = {{}}, {{}}
+def see_table(table, metadata):
+    tables[table.key] = table
+    if {by!r} in tables and {other!r} in tables and {other!r} not in tables[{by!r}].metadata.tables:
+        table = tables[{other!r}]
+        tables[{by!r}].metadata._add_table(table.name, table.schema, table)
+        print("known there: the table %s" % table)
+def see_class(mapper, class_):
+    classes[class_.__name__] = class_
+    if {by_class!r} in classes and {name!r} in classes and {name!r} not in classes[{by_class!r}].registry._class_registry:
+        classes[{by_class!r}].registry._class_registry[{name!r}] = classes[{name!r}]
+        print("known there: the class %s" % {name!r})
+event.listen(sqlalchemy.Table, "after_parent_attach", see_table)
+event.listen(orm.Mapper, "instrument_class", see_class)
+"""
+
+
 def _with_object(case: Case, asked: Asked, other: Registration) -> Experiment | None:
-    """The run in which the table's object, or the class, stands in place of the string."""
-    text, named = case.sources.get(asked.file), _object(other, asked.name)
-    if text is None or named is None:
-        return None
-    if asked.role == "foreign key":
-        literal, column = _text_of(case, asked), asked.text.rpartition(".")[2]
-        whole = literal is not None and literal.value == asked.text
-        edited = with_replaced(text, literal, f"{named}.c[{column!r}]") if whole else None
-    else:
-        edited = _with_argument(case, text, asked)
-    if edited is None:
-        return None
-    says = f"{asked.name} itself in place of {asked.text!r} at {asked.file}:{_line_of(case, asked)}"
-    return Experiment(says, case.incident, gone(asked.words), {asked.file: edited})
-
-
-def _with_argument(case: Case, text: str, asked: Asked) -> str | None:
-    """The source with objects in place of a relationship's strings, or before what an annotation says."""
-    literal, tree = _text_of(case, asked), case.tree(asked.file)
-    for call in ast.walk(tree):
-        values = [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
-        if literal in values:
-            strings = [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
-            for value in sorted(strings, key=lambda value: (value.lineno, value.col_offset), reverse=True):
-                objects = _as_objects(case, asked, value.value)
-                text = with_replaced(text, value, f"lambda: {objects}") if objects is not None else text
-            return text
-    for node in ast.walk(tree):
-        annotated = isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call) and not node.value.args
-        objects = _as_objects(case, asked, asked.name)
-        if annotated and objects is not None and literal in ast.walk(node.annotation):
-            keywords = "".join(f", {ast.unparse(keyword)}" for keyword in node.value.keywords)
-            return with_replaced(text, node.value, f"{ast.unparse(node.value.func)}(lambda: {objects}{keywords})")
-    return None
-
-
-def _as_objects(case: Case, asked: Asked, expression: str) -> str | None:
-    """An expression with the object in place of each name that strings may use; None where it does not name what is missing."""
-    try:
-        tree = ast.parse(expression.strip(), mode="eval")
-    except SyntaxError:
-        return None
-    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    objects = {name: f"__import__('sqlalchemy.orm', fromlist=['x']).{name}" for name in ("foreign", "remote")}
-    objects |= {name: f"__import__('sqlalchemy').{name}" for name in ("and_", "or_", "func")}
-    for other in reversed(_beside(case, asked)):
-        for name in (other.table, _short(other.class_)):
-            if name in named and (object_ := _object(other, name)) is not None:
-                objects[name] = object_
-    if asked.name not in named or named - set(objects):
-        return None
-    names = sorted(named)
-    return f"(lambda {', '.join(names)}: {expression})({', '.join(objects[name] for name in names)})"
-
-
-def _object(definition: Registration, name: str) -> str | None:
-    """A class or table as an expression that imports it; None where its module has no name for it."""
-    object_ = object_of(definition)
-    return f"{object_}.__table__" if object_ and definition.class_ and name != definition.class_ else object_
+    """The run in which the table, and the class, is known by its name where the string is looked up."""
+    names = {
+        "by": asked.by.table,
+        "other": other.table,
+        "by_class": _short(asked.by.class_),
+        "name": _short(other.class_),
+    }
+    first = min(asked.by, other, key=lambda registration: registration.at)
+    edits = run_before(case, first, _KNOWN.format(**names))
+    says = f"{asked.name} itself known where {asked.text!r} at {asked.file}:{_line_of(case, asked)} is looked up"
+    return Experiment(says, case.incident, gone_with("known there: ", asked.words), edits) if edits else None
 
 
 def created_before_import(case: Case, error: Error) -> Fault | None:
