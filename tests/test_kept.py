@@ -1,6 +1,9 @@
 """Runs that are kept: the same as what is run, and run anew when anything that they depend on has changed."""
 
 import gzip
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from tempfile import NamedTemporaryFile
 from textwrap import dedent
@@ -54,6 +57,20 @@ def test_who_asks_for_fewer_checks_is_answered_by_the_same_run(write_incident, d
     unasked, started_again = looks(incident)
     assert (started, started_again) == (True, False)
     assert asked.checks and not unasked.checks
+
+
+def test_what_an_environment_has_is_read_once_where_several_threads_ask_for_it(monkeypatch, tmp_path):
+    asked = []
+
+    def answer(python, code, *words):
+        asked.append(python)
+        time.sleep(0.2)
+        return ["3", sys.executable, "/", [str(tmp_path)]]
+
+    monkeypatch.setattr(installed_packages, "_asked", answer)
+    with ThreadPoolExecutor(3) as threads:
+        told = set(threads.map(installed_packages.packages_of, ["some python"] * 3))
+    assert asked == ["some python"] and len(told) == 1 and told != {None}
 
 
 def test_without_a_folder_nothing_is_kept(write_incident, duplicate):

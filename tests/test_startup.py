@@ -271,7 +271,7 @@ def test_a_question_to_alembic_waits_for_threads_and_exit_handlers_and_is_not_ta
         print("printed", end="")
         ask_alembic.end()
     """
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-u", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "printed", "")
     assert {path.name for path in tmp_path.iterdir()} == {"handled", "threaded"}
 

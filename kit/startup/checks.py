@@ -88,12 +88,7 @@ class Asker:
     @property
     def asked_while_up(self) -> list[Check]:
         """What is asked while the application is up, in order: another run in which something else is asked is not the same."""
-        served = self.served
-        return [
-            check
-            for _, check in self.asked
-            if check.http or check.command or check.routes or (check.migrations and served)
-        ]
+        return [c for _, c in self.asked if c.http or c.command or c.routes or (c.migrations and self.served)]
 
     @property
     def asked(self) -> list[tuple[int, Check]]:

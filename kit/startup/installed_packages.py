@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 
@@ -27,6 +28,7 @@ DRIVERS: dict[str, tuple[tuple[str, str, bool], ...]] = {
         _drivers("mysqldb=MySQLdb pymysql mysqlconnector=mysql.connector mariadbconnector=mariadb", "asyncmy aiomysql"),
     ),
 }
+_turn = Lock()
 _MOST = 200_000  # files; beyond, it is no environment
 _KIT = os.path.join(*Path(__file__).parts[-3:])  # in a checkout of the kit, which is no package
 _WHICH = "import json, site, sys; print(json.dumps([sys.version, sys.executable, sys.prefix, site.getsitepackages()]))"
@@ -88,13 +90,18 @@ def _asked(python: str, code: str, *words: str) -> Any:
     return json.loads(ran.stdout)
 
 
-@lru_cache(maxsize=16)
 def packages_of(python: str) -> str | None:
     """The hash of an interpreter, and of names, sizes and times of its packages' files; None where it cannot be told.
 
     It is read once a process. A package that is installed as a link to a folder elsewhere (``pip install -e``) counts as that folder,
     but for the kit's own checkout; one whose folder only a finder of its own knows cannot be told.
     """
+    with _turn:  # several threads ask at once
+        return _packages_of(python)
+
+
+@lru_cache(maxsize=16)
+def _packages_of(python: str) -> str | None:
     try:
         version, executable, prefix, folders = _asked(python, _WHICH)
         digest = hashlib.sha256(f"{version}\0{executable}\0{prefix}".encode())
