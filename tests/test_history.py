@@ -20,12 +20,14 @@ from histories import History, git, state
 
 from kit import views
 from kit.base.errors import IncidentError
-from kit.history.commit_changes import parse
+from kit.history.commit_changes import claiming, parse
 from kit.history.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
 from kit.history.search import history
 from kit.incident.builds import builds_of
 from kit.incident.load import load
+from kit.incident.model import App, Expect, Incident
 from kit.incident.repository import open_repository
+from kit.incident.steps import Step
 from kit.triage.origin import triage_incident
 from kit.verify.verification import verify
 
@@ -363,6 +365,24 @@ def test_a_range_begins_where_it_is_told_to(plain, tmp_path):
     assert found.when_fixed.first is None and ids[0] not in builds.asked
     found = search(plain, repository, Builds(ids[10:40]), first=ids[20])
     assert found.when_introduced.first is None and "already reproduces: begin earlier" in found.when_introduced.because
+
+
+def test_the_messages_of_many_commits_are_read_by_one_git(tmp_path, monkeypatch):
+    written = History(tmp_path / "service")
+    says = [f"Commit {number}\n\nFixes {'the invoices' if number == 3 else 'nothing'} é" for number in range(6)]
+    shas = [written.commit({"a.txt": text}, text) for text in says]
+    repository, ran = open_repository(written.folder), []
+    git = repository.git
+    monkeypatch.setattr(
+        type(repository), "git", lambda self, *words, **more: (ran.append(words), git(*words, **more))[1]
+    )
+    assert repository.messages(shas) == dict(zip(shas, says, strict=True)) and len(ran) == 1
+    assert repository.messages([]) == {} and len(ran) == 1
+    commits = repository.commits("HEAD")
+    incident = Incident(
+        title="t", app=App(root="app"), startup=[Step.model_validate({"import": "a"})], expect=Expect(table="invoices")
+    )
+    assert [commit.sha for commit, _, _ in claiming(repository, incident, commits, ())] == [shas[3]] and len(ran) == 3
 
 
 def test_equal_trees_are_run_once(plain, tmp_path):

@@ -106,14 +106,12 @@ def claiming(
     """
     about = terms(incident, names)
     recorded = {name: {*map(repository.resolve, fix.commits)} for name, fix in incident.fixes.items()}
-    claims = []
-    for number, commit in enumerate(commits):
-        message = repository.message(commit.sha) if number < _MOST else commit.subject
-        claim = says_fix(message, about)
+    claims, messages = [], repository.messages([commit.sha for commit in commits[:_MOST]])
+    for commit in commits:
+        claim = says_fix(messages.get(commit.sha, commit.subject), about)
         reasons = [f"its message says {claim!r} and names what the incident is about"] if claim else []
         reasons += [f"it is the recorded fix {name!r}" for name, shas in recorded.items() if commit.sha in shas]
-        if reasons:
-            claims.append((commit, "; ".join(reasons), bool(claim)))
+        claims += [(commit, "; ".join(reasons), bool(claim))] if reasons else []
     return claims
 
 

@@ -16,8 +16,7 @@ import struct
 
 from seccomp import CLONES, FILES, MACHINE, MACHINES, NOFOLLOW, libc
 
-RECV, SEND = 0xC0502100, 0xC0182101
-CONTINUE = 1
+RECV, SEND, CONTINUE = 0xC0502100, 0xC0182101, 1
 _HARMLESS = (0, 16, 38)  # unspecified (disconnects), netlink (asks the kernel), the kernel's ciphers
 _MOST = 100  # refusals that are kept
 _PIDFD_OPEN, _PIDFD_GETFD = 434, 438
