@@ -20,7 +20,7 @@ from kit.incident.load import load
 from kit.startup.portable import Portable
 from kit.verify.verification import attempt
 
-ROUNDS = 2
+ROUNDS = 1
 WORKERS = 1, 2, 4
 SERVICES = 0, 1, 2, 4, 5, 7, 8, 10  # whose third build shows the incident, and does not only hide it
 
