@@ -1,19 +1,11 @@
-"""What a chain of frames tells: the application's own part of it, and who executed a module."""
+"""What a chain of frames tells: whether Alembic executed a module, and who caught an error."""
 
 import builtins
 from collections.abc import Mapping, Sequence
 
 from ..incident.source import catcher_at
-from .values import Error, Frame, Import
-
-
-def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:
-    """The application's own frames of a chain, each line once in a row."""
-    frames: list[Frame] = []
-    for frame in chain:
-        if frame.application and not (frames and (frames[-1].file, frames[-1].line) == (frame.file, frame.line)):
-            frames.append(frame)
-    return tuple(frames)
+from .frames import Error, Frame, application_frames
+from .values import Import
 
 
 def executed_by_alembic(body: Import) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from .values import Error, Frame, from_the_outermost
+from .frames import Error, Frame, from_the_outermost
 
 _BEGINS = re.compile(r"^(.*?)Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+?))?\s*$')

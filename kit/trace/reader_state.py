@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from . import values
 from .edges import FileEdges, Place
+from .frames import from_the_outermost
 from .processes import Ended, Paths
 
 
@@ -138,7 +139,7 @@ class Collected:
         frames, causes = self.frames(process, raw.get("frames")), []
         for number, cause in enumerate(raw.get("causes") or (), 1):
             inner = self.error(process, {**cause, "links": links[number:]})
-            passed = values.from_the_outermost(causes[-1].frames if causes else frames, inner.frames)
+            passed = from_the_outermost(causes[-1].frames if causes else frames, inner.frames)
             causes.append(replace(inner, frames=passed, handled=bool(cause.get("handled"))))
         return values.Error(kind, text, frames, shown or ((0, kind, text),), raw.get("name"), tuple(causes))
 

@@ -35,6 +35,9 @@ SCHEMA = 1
 # Files of schema 1 have these types by the modules that they were in at first.
 _WRITTEN_AS = {
     "trace.Trace": "values.Trace",
+    "frames.Frame": "values.Frame",
+    "frames.Site": "values.Site",
+    "frames.Error": "values.Error",
     "end_state.CheckResult": "judged.CheckResult",
     "values.Looked": "diagnosis.Looked",
     "values.Fault": "case.Fault",

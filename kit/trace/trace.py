@@ -13,7 +13,7 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.redact import redact
-from . import values
+from . import frames, values
 from .chains import application_frames, catcher
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
@@ -187,7 +187,9 @@ _ONCE_DICTIONARIES = {
     "judged": values.Judgement.of,
 }
 # What a saved trace may hold.
-_VALUES = [of for of in vars(values).values() if isinstance(of, type) and of.__module__ == values.__name__]
+_VALUES = [
+    of for of in vars(values).values() if isinstance(of, type) and of.__module__ in (values.__name__, frames.__name__)
+]
 TYPES = (Trace, Edges, AsWritten, Place, *_VALUES)
 
 
