@@ -961,7 +961,10 @@ def test_an_undecided_error_is_told_by_the_line_of_what_it_came_of(write_inciden
     main = FROM.replace("storage.connect(url)", "int(url)")
     incident = load(write_incident({**WRAPPED, "service/main.py": main}, expect={}))
     finding = find_mechanism(incident, looked := look_at(incident))[0]
-    assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", ["service/main.py:6"])
+    assert (finding.mechanism, [str(place) for place in finding.sites]) == (
+        "undecided",
+        ["service/main.py:6", "service/main.py:8"],
+    )
     page = errors(looked.trace).html
     assert "service/main.py:6" in page.partition("It came of ValueError: ")[2]
     assert any(

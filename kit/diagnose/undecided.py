@@ -36,6 +36,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     meanings = (meaning_of_error(_words_of(link)) for link in chain if not link.own_words)
     meaning = next(filter(None, meanings), None)
     sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
+    sites += [Place.of("raised", link.site, link.site.function) for link in chain[1:] if link.site]
     known = [*wrong, *(f"{link.as_cause}, raised at {link.site}" for link in chain if link is not failed)]
     if ways:
         line = next((text.strip() for _, text in case.trace.excerpt(ways[-1], around=0)), "")
