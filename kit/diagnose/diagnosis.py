@@ -2,7 +2,8 @@
 
 import ast
 import re
-from concurrent.futures import Executor
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -102,15 +103,12 @@ def diagnose(
     :param progress: hears what is done, and the first answer, both sites and the mechanism, as soon as the first startup ended
     :param full: search for the smallest reproduction to its end, however long that takes
     """
-    with pool_of(executor) as pool:
+    with ThreadPoolExecutor(1) as thread, pool_of(executor) as pool:  # the thread only waits, and is left last
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         heard = (progress,) if pool.threads else ()
         begun: list[tuple] = []  # the two registrations, and the first tries of a smallest reproduction
-
-        def begin(trace: Trace) -> None:
-            begun.extend(_first_tries(incident, trace, pool))
-
-        seen = pool.submit(look_until_shown, incident, *heard, **({"ended": begin} if heard else {}))
+        begin = {"ended": lambda trace: begun.extend(_first_tries(incident, trace, pool))} if heard else {}
+        seen = pool.submit(look_until_shown, incident, *heard, **begin)
         going_on = pool.submit(ran_of, incident, go_on=True)
         looked = seen.result()
         if not heard:
@@ -118,27 +116,30 @@ def diagnose(
         decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result().trace
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
-        smallest, race = None, decision.finding.mechanism in RACES
-        if decision.same_table and race:
+        smallest, mechanism, testing = None, decision.finding.mechanism, []
+
+        def test(steps: Sequence) -> None:
+            about = incident, looked.trace, decision.about, steps
+            testing.append(thread.submit(test_all, *about, mechanism=mechanism, executor=pool, progress=progress))
+
+        if decision.same_table and mechanism in RACES:
             note = "a race shows in some runs only, so a run of a shorter list that does not fail decides nothing"
             smallest = Smallest(tuple(incident.startup), "", 0, note)
         elif decision.same_table:
-            budget = Budget(runs=1000) if full else None
             smallest = reduce_startup(
                 incident,
                 looked.trace,
                 *decision.pair,
                 read=looked.variables,
-                budget=budget,
+                budget=Budget(runs=1000) if full else None,
                 begun=next((tries for both, tries in begun if both == tuple(decision.pair)), {}),
+                known=test,
                 executor=pool,
                 progress=progress,
             )
-        asked = decision.about
-        mechanism = decision.finding.mechanism
-        hypotheses = test_all(
-            incident, looked.trace, asked, smallest, mechanism=mechanism, executor=pool, progress=progress
-        )
+        if not testing:
+            test(smallest.steps if smallest else ())
+        hypotheses = testing[0].result()
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
 
 

@@ -5,7 +5,7 @@ A kind is a question that an experiment answers; a claim of no kind that the kit
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -18,7 +18,6 @@ from ..trace.trace import Trace
 from ..trace.values import Conflict, Import
 from ..triage.origin import triage_incident
 from .observation import ran_of
-from .smallest import Smallest
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,9 @@ class Known:
     incident: Incident
     trace: Trace
     conflict: Conflict
-    smallest: Smallest | None
+    steps: Sequence  # of the smallest reproduction
     claim: str
     pool: Executor
-
-    def start(self, incident: Incident, *, go_on: bool = False) -> Trace:
-        return self.pool.submit(ran_of, incident, go_on=go_on).result().trace
 
 
 Answer = tuple[str, str, str]  # verdict, experiment, evidence
@@ -168,13 +164,13 @@ def double_import(known: Known) -> Answer:
 
 def import_order(known: Known) -> Answer:
     experiment = "run the shortest reproduction with its imports in the other order"
-    steps = known.smallest.steps if known.smallest else ()
+    steps = known.steps
     if len(set(map(str, steps))) < 2:
         return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
     tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
     order = " then ".join(step.text for step in reversed(steps))
     for go_on in (False, True):
-        trace = known.start(tried, go_on=go_on)
+        trace = known.pool.submit(ran_of, tried, go_on=go_on).result().trace
         again = [conflict for conflict in trace.conflicts if conflict.table == known.conflict.table]
         if again:
             where = f"{order} fails as well, now at {again[0].second.site}"
@@ -231,7 +227,7 @@ def test_all(
     incident: Incident,
     trace: Trace,
     conflict: Conflict | None,
-    smallest: Smallest | None,
+    steps: Sequence,
     *,
     mechanism: str = "undecided",
     executor: Executor,
@@ -253,7 +249,7 @@ def test_all(
     for number, (hypothesis, of) in enumerate(claims, 1):
         says = f"hypothesis {number} of {len(claims)}: {hypothesis.claim}"
         progress(Step(says, "hypotheses", number - 1, len(claims)))
-        known = conflict and Known(incident, trace, conflict, smallest, hypothesis.claim, executor)
+        known = conflict and Known(incident, trace, conflict, steps, hypothesis.claim, executor)
         answer = _without_table(kind_of(hypothesis), trace, mechanism) if known is None else None
         answer = answer or _test(hypothesis, known)
         tested.append(Tested(hypothesis.claim, hypothesis.kind or kind_of(hypothesis), *answer, of))

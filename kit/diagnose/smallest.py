@@ -70,6 +70,7 @@ def reduce_startup(
     read: Collection[str] = (),
     budget: Budget | None = None,
     begun: Mapping[tuple[Step, ...], Future[int]] = {},  # noqa: B006 - only read
+    known: Callable[[Sequence[Step]], None] = lambda steps: None,
     executor: Executor,
     progress: Hears = silent,
 ) -> Smallest:
@@ -80,6 +81,7 @@ def reduce_startup(
     :param read: variables that the application's files name: of these, one that holds the database is always given
     :param budget: runs and seconds; by default what a person waits for beside the startup
     :param begun: what :func:`begin_tries` gave for the same two
+    :param known: hears the steps, before it is tried which variables they need
     """
     budget = budget or Budget.beside(trace)
     tries = _Tries((incident, first, second), budget, begun, executor, progress)
@@ -92,6 +94,7 @@ def reduce_startup(
             why = "no shorter list was found in the time that the search may take; --smallest full searches on"
         return Smallest(tuple(incident.startup), "", budget.spent, why)
     steps = shrink(list(start), tries.fails, lambda: budget.left)
+    known(steps)
     variables = _needed_variables(incident, steps, read, tries.fails, budget)
     note = "" if budget.left else "stopped at what the search may take; --smallest full searches on"
     return Smallest(tuple(steps), paste(incident, steps, variables), budget.spent, note)
