@@ -1015,9 +1015,13 @@ def test_what_alembic_was_given_where_it_ran_is_given_again(ran, shown, after, t
     assert [(other.start.steps[-1][1], other.start.workdir) for other in setups] == after
 
 
-@pytest.mark.parametrize(("workdir", "checks"), [(".", [{"migrations": "conf/alembic.ini"}]), ("conf", [])])
-def test_alembics_settings_are_asked_where_the_folder_of_the_start_has_them(workdir, checks, tmp_path):
-    project = Project(written(tmp_path, {"conf/alembic.ini": "[alembic]\nscript_location = .\n", "main.py": ""}))
+@pytest.mark.parametrize(
+    ("workdir", "section", "checks"),
+    [(".", "alembic", [{"migrations": "conf/alembic.ini"}]), ("conf", "alembic", []), (".", "stock", [])],
+    ids=["there", "in another folder", "under names of its own"],
+)
+def test_alembics_settings_are_asked_where_the_folder_of_the_start_has_them(workdir, section, checks, tmp_path):
+    project = Project(written(tmp_path, {"conf/alembic.ini": f"[{section}]\nscript_location = .\n", "main.py": ""}))
     start = Start((("command", "alembic -c conf/alembic.ini upgrade head"),), "", 0, workdir=workdir)
     assert checks_of(project, Setup(start))[:-2] == checks
 

@@ -151,7 +151,7 @@ def checks_of(project: Project, setup: Setup) -> list[dict]:
     named = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
     migrates = any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
     names = [named[1] if named else PurePosixPath(ini).name for ini in project.alembic if migrates]
-    there = [name for name in names if project.has(str(PurePosixPath(setup.start.workdir, name)))]
+    there = [name for name in names if "[alembic]" in project.text(str(PurePosixPath(setup.start.workdir, name)))]
     return [*({"migrations": name} for name in there[:1]), {"mappers": True}, {"clean_start": True}]
 
 
