@@ -24,12 +24,12 @@ from .incident.project import Project
 from .incident.steps import Preparation, Step
 from .new.candidates import Start
 from .new.next_setups import lessons_behind
-from .new.trial import Search, Setup, Trial, of_the_surroundings, seen_in
+from .new.trial import Search, Setup, Trial, seen_in
 from .startup.portable import named_executor
 from .startup.workspace import workspace
 from .trace.expected import of_set_up
 from .trace.trace import Trace
-from .triage.evidence import evidence_of
+from .triage.evidence import evidence_of, of_the_surroundings
 from .triage.log_text import text_of
 from .triage.logs import read_log
 from .verify.verification import Verification, verify

@@ -235,7 +235,9 @@ def test_hostile_text_steers_no_terminal_and_breaks_no_json(kit, tmp_path):
     assert {one["table"] for one in report["registrations"]} >= set(hostile.TEXTS.values())
 
 
-def test_of_what_was_not_seen_ten_modules_are_named_the_rest_is_counted_and_json_has_all(kit, write_incident):
+def test_of_what_was_not_seen_ten_tables_are_named_in_one_line_the_rest_is_counted_and_json_has_all(
+    kit, write_incident
+):
     people = """
         from sqlalchemy import Column, Integer, String
         from service.db import Base
@@ -264,9 +266,9 @@ def test_of_what_was_not_seen_ten_modules_are_named_the_rest_is_counted_and_json
     file = write_incident(files, expect={"error": "no rates"})
     trace = file.with_name("kept.jsonl.gz")
     said = kit("diagnose", file, "--trace", trace).out
-    assert said.count("not seen by startup: table late_") == 10 and "guide" not in said.lower() and "tours" not in said
-    assert "; step 1 did not succeed, and whether the startup would import service.late_0 was not seen" in said
-    assert "modules with tables that were not seen: 4 more (the JSON has all)" in said
+    assert said.count("not seen by startup: ") == 1 and "guide" not in said.lower() and "tours" not in said
+    assert "not seen by startup: tables late_0 (service/late_0.py:3), late_1 (service/late_1.py:3), " in said
+    assert " and 4 more; step 1 did not succeed, and what the startup would import after it was not seen" in said
     assert "\n  not " not in said  # the other mechanisms
     report = kit("diagnose", file, "--from-trace", trace, "--json").json
     assert sum("late_" in str(model) for model in report["unseen"]) == 14

@@ -25,10 +25,10 @@ from kit.incident.interpreters import Interpreter
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
-from kit.new.candidates import Start, step_of
+from kit.new.candidates import Start, candidates_of, step_of
 from kit.new.next_setups import lessons
-from kit.new.trial import Search, Setup, Trial, checks_of, of_the_surroundings, with_what_is_known
-from kit.triage.evidence import Evidence, common, evidence_of, stable
+from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
+from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
 from kit.triage.frames import Placed
 from kit.triage.logs import read_log
 
@@ -421,6 +421,39 @@ def test_a_variable_that_the_log_calls_missing_is_not_supplied(kit, tmp_path, sm
     assert said.code == 0, said.out + said.err
     assert load(tmp_path / "x").app.env == {"REGION": "stand-in"}
     assert load(tmp_path / "x").expect.error == "KeyError: 'ZONE'"
+
+
+def test_what_the_setup_lacks_behind_the_incident_is_learnt_too_so_that_a_fix_can_be_verified(kit, tmp_path, small):
+    shop = """
+        import os
+        from rates import RATES
+        zone = "_".join(["SHOP", "ZONE"])
+        if zone not in os.environ:
+            raise LookupError(f"the option 'zone' is missing, set the environment variable {zone}")
+        open("conf.yaml").close()
+    """
+    files = {"main.py": "import shop\n", "shop.py": shop, "rates.py": "", "conf.example.yaml": ""}
+    root = written(tmp_path / "app", files)
+    log = traceback(
+        "/srv/main.py:1:<module>",
+        "/srv/shop.py:2:<module>",
+        error="ImportError: cannot import name 'RATES' from 'rates'",
+    )
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
+    assert said.code == 0, said.out + said.err
+    incident = load(tmp_path / "x")
+    assert incident.app.env == {"SHOP_ZONE": "stand-in"}, said.out
+    assert [str(step) for step in incident.prepare] == ["command: cp conf.example.yaml conf.yaml"]
+
+
+def test_alembic_is_started_with_the_file_that_configures_it_where_that_has_another_name(tmp_path):
+    ini = "[app:main]\nuse = egg:shop\n[alembic]\nscript_location = %(here)s/../shop/alembic\n"
+    files = {"config/shop.ini": ini, "shop/alembic/env.py": ""}
+    project = Project(written(tmp_path / "app", files))
+    log = traceback(f"{LIBRARY}/alembic/config.py:9:main", "/srv/shop/alembic/env.py:3:<module>", error="TypeError: no")
+    evidence = evidence_of(read_log(log), log, project)
+    first = candidates_of(project, evidence, [])[0]
+    assert (first.steps, first.workdir) == ((("command", "alembic -c config/shop.ini upgrade head"),), ".")
 
 
 def test_a_module_that_the_log_calls_missing_stays_off_the_path_and_another_is_found_by_a_trial(kit, tmp_path, small):

@@ -143,3 +143,7 @@ def test_of_a_programs_own_errors_the_first_says_why():
 def test_of_alembic_the_failure_says_why_and_not_the_warning_below_it():
     printed = "FAILED: Multiple head revisions are present\nversions.py:208: UserWarning: Revision 0023 is present\n  util.warn(\n"
     assert last_error(printed) == "FAILED: Multiple head revisions are present"
+    logged = "ERROR    alembic.util.exc.CommandError: Multiple head revisions are     \n         present; name one     \n        \nINFO     stopped\n"
+    assert last_error(logged + printed.partition("\n")[2]).endswith(
+        "CommandError: Multiple head revisions are present; name one"
+    )

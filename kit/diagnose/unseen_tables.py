@@ -309,7 +309,7 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             remedy = f"import {module}"
             stopped = next((step.number for step in looked.trace.steps if not step.ok), None)
             if lacking == ["startup"] and stopped is not None:
-                remedy = f"step {stopped} did not succeed, and whether the startup would import {module} was not seen"
+                remedy = f"step {stopped} did not succeed, and what the startup would import after it was not seen"
             if apart is not None:
                 both = f"rename one, as {twin.site} has this name too" if twin else "give env.py both, or use one Base"
                 remedy = f"its metadata, made at {apart.metadata.label}, is not the one that env.py hands over: {both}"

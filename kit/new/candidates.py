@@ -90,8 +90,7 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
 
 def _of_command(project: Project, evidence: Evidence, command: Command) -> Start:
     steps = tuple(step for line in command.lines for step in [step_of(line, project, command.workdir)] if step)
-    matched = 0.0
-    because = command.at
+    matched, because = 0.0, command.at
     for points, program in zip(_POINTS, evidence.programs, strict=False):
         inner = [part for line in command.lines for part in _inner(project, line, command.workdir)]
         places = [at for at, line in enumerate(inner) if _matches(project, program, line, command)]
@@ -251,6 +250,8 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
         yield f"flask db {words[0]}", str(PurePosixPath(inis[0]).parent.parent), 10, inis[0]
     elif name in ("alembic", "pytest"):
         line = f"alembic {what or 'upgrade head'}" if name == "alembic" else "pytest"
+        others = [ini for ini in project.alembic[:1] if name == "alembic" and not ini.endswith("alembic.ini")]
+        yield from ((line.replace(" ", f" -c {shlex.quote(ini)} ", 1), ".", 11, ini) for ini in others)
         for place, folder in enumerate(_folders(project, evidence, line)):
             yield line, folder, 10 - 4 * place, ""
     elif name == "streamlit":

@@ -226,8 +226,8 @@ def not_found(
         sentences.append(f"a failure: {best.setup.start} comes up, and no swallowed error was seen")
     elif best is not None:
         wanted = "that shows the log's error" if evidence.expected else "that fails by itself, or that comes up"
-        shows = best.shows.removeprefix(f"{best.setup.start}: ")
-        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
+        nearest = f"{best.setup.start}, which shows: {best.shows.removeprefix(f'{best.setup.start}: ')}"
+        sentences.append(f"a startup {wanted}; the nearest was {nearest}")
     return sentences + _questions(work, best)[:2]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from ..diagnose.observation import ran_of
 from ..incident.deployments import program_of
 from ..incident.environment import (
     NO_URL,
@@ -18,7 +19,10 @@ from ..incident.environment import (
     stand_in,
     variable_of_folder,
 )
-from .trial import Search, Setup, Trial
+from ..trace.expected import holds
+from ..triage.evidence import evidence_of
+from ..triage.logs import read_log
+from .trial import Search, Setup, Trial, run_trial
 
 URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -39,6 +43,9 @@ _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|Dupl
 _MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|uplicate (key|entry)|already defined")
 _NOT_THERE = re.compile(
     r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
+)
+_EXAMPLE = re.compile(
+    r"[-_.](?:example|sample|template|dist|default)\b|(?<![a-z])(?:example|sample|template|default)[-_.]"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -63,6 +70,22 @@ def lessons_behind(work: Search, trial: Trial) -> list[Setup]:
     return next(filter(None, taught), [])
 
 
+def completed(work: Search, best: Trial) -> Trial:
+    """The trial with what its surroundings lack behind the incident, as a run says that goes on past it; the incident stays."""
+    for _ in range(3):
+        work.progress("looking behind it, for what else this setup lacks")
+        beyond = ran_of(work.incident(best.setup), go_on=True).trace
+        errors = (str(behind.error) for behind in beyond.behind if not behind.follows)
+        others = (error for error in errors if not holds(error, work.evidence.expected))
+        seen = (evidence_of(read_log(error), error, work.project) for error in others)
+        taught = next(filter(None, (lessons_behind(work, replace(best, seen=other)) for other in seen)), None)
+        tried = run_trial(work, replace(taught[0], score=best.setup.score)) if taught else best
+        if tried is best or tried.level < best.level:
+            break
+        work.trials.append(best := tried)
+    return best
+
+
 def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None = None, **fields) -> Setup:
     """The setup with other steps or another working folder."""
     start = replace(setup.start, **({"steps": tuple(steps)} if steps else {}), **fields)
@@ -85,11 +108,10 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
     env = dict(setup.env)
-    if not names and not refused_settings(work.project, work.evidence.text):
-        shown = refused_examples(work.project, work.variables, trial.seen.text, frozenset(env))
-        if shown:
-            because = "a trial refused these settings; the values are the example file's"
-            yield setup.changed(f"env.{min(shown)}", because, env=env | shown)
+    examples = () if names or refused_settings(work.project, work.evidence.text) else (work.project, work.variables)
+    if examples and (shown := refused_examples(*examples, trial.seen.text, frozenset(env))):
+        because = "a trial refused these settings; the values are the example file's"
+        yield setup.changed(f"env.{min(shown)}", because, env=env | shown)
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind, variable.default)
@@ -101,10 +123,11 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
     """A module of the application's own that is on no path, where the log does not say so; a folder that shadows a library."""
     setup, project, seen = trial.setup, work.project, trial.seen
     missing = seen.missing_modules - work.evidence.missing_modules
-    if set(setup.path) - set(setup.start.path) and not missing and re.search(r"(Import|Attribute)Error$", seen.type):
-        named = set(re.findall(r"\w+", seen.text)) & set(project.shadowed(setup.path[-1]))
-        if named:
-            yield setup.changed("path", f"{setup.path[-1]} shadows the library {min(named)}", path=setup.path[:-1])
+    added = (
+        set(setup.path) - set(setup.start.path) and not missing and re.search(r"(Import|Attribute)Error$", seen.type)
+    )
+    if added and (shadowed := set(re.findall(r"\w+", seen.text)) & set(project.shadowed(setup.path[-1]))):
+        yield setup.changed("path", f"{setup.path[-1]} shadows the library {min(shadowed)}", path=setup.path[:-1])
     for module in missing:
         places = project.importable.get(module.partition(".")[0], ())
         folders = [place for place in places if place not in setup.path]
@@ -181,10 +204,8 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
 
 def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
     """Replace database URLs that are written in the sources by the scratch database's, in the copy."""
-    literals = {}
-    for file in work.project.files:
-        if _SETTINGS.search(file) and (literal := _LITERAL.search(work.project.text(file))):
-            literals[file] = literal[1]
+    texts = ((file, work.project.text(file)) for file in work.project.files if _SETTINGS.search(file))
+    literals = {file: literal[1] for file, text in texts if (literal := _LITERAL.search(text))}
     if not literals or any("{database_url}" in text for _, text in setup.prepare):
         return
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
@@ -192,8 +213,7 @@ def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
     lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(literals)[:3]]
     because = f"{next(iter(literals))} holds a database URL; in the copy the scratch database's takes its place"
     driver = next(filter(None, literals.values()), None)
-    prepare = (*lines, *setup.prepare)
-    yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=prepare)
+    yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=(*lines, *setup.prepare))
 
 
 def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -284,8 +304,10 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     if inside.startswith("..") or work.project.has(inside):
         return
     folder = lost[2] or not (re.search(r"(^|/)\.env[\w.]*$", inside) or "." in inside.rpartition("/")[2])
-    make = f"mkdir -p {shlex.quote(inside)}" if folder else f"touch {shlex.quote(inside)}"
-    if (folder or re.search(r"(^|/)\.env[\w.]*$", inside)) and ("command", make) not in setup.prepare:
+    example = next((file for file in work.project.files if file != inside and _EXAMPLE.sub("", file) == inside), None)
+    make = f"cp {shlex.quote(example)}" if example else "mkdir -p" if folder else "touch"
+    make = f"{make} {shlex.quote(inside)}"
+    if (example or folder or re.search(r"(^|/)\.env[\w.]*$", inside)) and ("command", make) not in setup.prepare:
         because = f"a trial did not find {inside}, which is not among the sources"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("command", make)))
 

@@ -22,7 +22,7 @@ from ..incident.project import Project
 from ..trace.expected import holds, shows_incident
 from ..trace.routes import endpoint_of
 from ..trace.trace import Trace
-from ..triage.evidence import Evidence, common, evidence_of
+from ..triage.evidence import Evidence, common, evidence_of, of_the_surroundings
 from ..triage.logs import read_log
 from .candidates import Start
 
@@ -34,6 +34,7 @@ _BETTER = 5  # points of a candidate's score
 SHOWN = 3  # levels of what a trial shows: the log's error at the log's lines,
 _ERROR = 2  # the log's error elsewhere,
 _KIND = 1  # an error of its type at its lines
+_OF_THE_URL = re.compile(r"\b(?:postgres\w*|mysql|mariadb|sqlite)(?:\+\w+)?://|\bdatabase[ _]ur[il]\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
                 begun += 1
                 because = f" ({list(setup.known.values())[-1]})" if setup.known else ""
                 progress(f"trial {begun}: {setup.start}{because}")
-                running[pool.submit(_run, work, setup)] = setup
+                running[pool.submit(run_trial, work, setup)] = setup
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -241,7 +242,7 @@ def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
     return max(trials, key=near, default=None)
 
 
-def _run(work: Search, setup: Setup) -> Trial:
+def run_trial(work: Search, setup: Setup) -> Trial:
     """One trial."""
     began = time.monotonic()
     try:
@@ -253,10 +254,10 @@ def _run(work: Search, setup: Setup) -> Trial:
         return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = seen_in(work, trace)
     level, expected = _level(work, setup, incident, trace, seen)
+    shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
     if level >= _ERROR and work.evidence.expected:
-        shows = "the log's error" + (", at the log's lines" if level == SHOWN and work.evidence.frames else "")
-    else:
-        shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
+        at = f", and then: {shows}" if trace.broke else ", at the log's lines" if level == SHOWN else ", at other lines"
+        shows = "the log's error" + (at if work.evidence.frames or trace.broke else "")
     shows, broke = " ".join(shows.split())[:300], str(trace.broke) if trace.broke else None
     return Trial(setup, trace, level, shows, seen, time.monotonic() - began, broke, expected)
 
@@ -330,28 +331,6 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
     near = [f for f in frames if f"/{f.file}".endswith(f"/{last.file}") or f"/{last.file}".endswith(f"/{f.file}")]
     here = any(frame.line == last.line or (inside and frame.function == last.function) for frame in near)
     return here or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
-
-
-_OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a service, a terminal or an argument is missing
-    "ArgumentError", "BrokenPipeError", "ClickException", "ConnectError", "ConnectTimeout", "ConnectionError", "ConnectionRefusedError",
-    "ConnectionResetError", "EOFError", "FileNotFoundError", "InterfaceError", "IsADirectoryError", "NoSuchOption", "NotADirectoryError", "OSError",
-    "PackageNotFoundError", "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
-}  # fmt: skip
-_OF_THE_URL = re.compile(r"\b(?:postgres\w*|mysql|mariadb|sqlite)(?:\+\w+)?://|\bdatabase[ _]ur[il]\b", re.I)
-_SETTINGS_FILE = re.compile(r"\w[\w-]*\.(?:ini|toml|ya?ml|json|cfg|conf)\b")
-_OF_AN_EXTENSION = re.compile(
-    r'type "(?:geometry|geography|raster|vector|hstore|citext|ltree)" does not exist|extension "[^"]+" is not available'
-)
-_INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")
-
-
-def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project) -> bool:
-    """Does an error, or its cause, come from where and how the application was started, as far as its type and what it names tell?"""
-    if seen.type.endswith("ImportError") and _INSTALL.search(seen.text) or _OF_AN_EXTENSION.search(seen.text):
-        return True
-    if any(not project.named(name) for name in _SETTINGS_FILE.findall(seen.text)):
-        return True  # it names a settings file that is not among the sources
-    return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)
 
 
 def decided(trials: Sequence, tier: int) -> bool:

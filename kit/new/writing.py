@@ -22,7 +22,7 @@ from ..triage.logs import Log
 from .candidates import Start
 from .draft import Draft, because_of, not_found
 from .first_setups import first_setups
-from .next_setups import lessons
+from .next_setups import completed, lessons
 from .trial import Search, Setup, Trial, search
 
 _KINDS = ("import", "call", "code", "command", "serve")
@@ -81,6 +81,7 @@ def new(
         setups = [setup for setup in setups if not setup.start.tier or not shows_secret(str(setup.start))] or setups
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
+        best = completed(work, best) if best is not None and best.shows_incident and evidence.expected else best
         setup = best.setup if best is not None else setups[0]
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))

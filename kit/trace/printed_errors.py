@@ -16,6 +16,9 @@ _FRAME_OF_PYTEST = re.compile(r"^(\S+\.py):(\d+): (?:in (\S+))?", re.M)
 _RAISED_OF_PYTEST = re.compile(
     r"^(E +)((?:\w+\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Exit|Group|Found))(?:: (.*(?:\nE .*)*))?$", re.M
 )
+_NAMED = re.compile(
+    r"^[ A-Z]*?((?:[a-z_]\w*\.)+[A-Z]\w+: \S.*(?:\n {2,}\S.*)*)", re.M
+)  # by a logger, over several lines
 _OF_A_GROUP = re.compile(r"^ +\| ")  # before each line of an exception group, deeper for its members
 _GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
 _GIVES_UP = ("HaltServer", "ExceptionGroup")  # a server as its worker did, of its members: it says nothing of why
@@ -93,8 +96,9 @@ def last_error(output: str) -> str:
     failure = "".join(_OF_PYTEST.split(output)[1:2])
     marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failure, re.M)[-1:]
     marked = marked or re.findall(r"^E +(\S.*)$", failure, re.M)[:1] or failure.split("\n\n")[0].split("\n")[1:2]
-    first = next((line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: "))), None)
-    return next(iter([*marked, *filter(None, [first]), *lines[-1:]]), "it printed nothing").strip(" │|")
+    first = [line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: "))][:1]
+    named = [" ".join(match.split()) for match in _NAMED.findall(output)][-1:]
+    return next(iter([*marked, *first, *named, *lines[-1:]]), "it printed nothing").strip(" │|")
 
 
 def names_missing(error: Error) -> set[str]:

@@ -72,6 +72,7 @@ _MISSING = (
     r"[Ee]nvironment variable ['\"]?([A-Z][A-Z0-9_]+)['\"]? (?:is )?(?:not set|missing|undefined|required)",
     r"Config ['\"](\w+)['\"] is missing",
     r"ImproperlyConfigured: Set the (\w+) environment variable",
+    r"\b(?:missing|required?|unset|not (?:set|found|defined))\b[^\n]*\benvironment variable ['\"`]?([A-Z][A-Z0-9_]{2,})\b",
     r"^(?:E\s+)?([\w.]*\w)\s*\n(?:E\s+)?\s+(?:Field required|field required|none is not an allowed value)",
     r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set)\b",
     r"[Mm]issing (?:required )?(?:env(?:ironment)? var(?:iable)?s?|setting)s?:? ['\"]?([A-Z][A-Z0-9_]+)",
@@ -305,3 +306,24 @@ def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
     python_version = re.search(r"\bPython (3\.\d+)", text)
     version = version or (python_version[1] if python_version else None)
     return tuple(dict.fromkeys(match["prefix"] for match in matches)), version
+
+
+_OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a service, a terminal or an argument is missing
+    "ArgumentError", "BrokenPipeError", "ClickException", "ConnectError", "ConnectTimeout", "ConnectionError", "ConnectionRefusedError",
+    "ConnectionResetError", "EOFError", "FileNotFoundError", "InterfaceError", "IsADirectoryError", "NoSuchOption", "NotADirectoryError", "OSError",
+    "PackageNotFoundError", "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
+}  # fmt: skip
+_SETTINGS_FILE = re.compile(r"\w[\w-]*\.(?:ini|toml|ya?ml|json|cfg|conf)\b")
+_OF_AN_EXTENSION = re.compile(
+    r'type "(?:geometry|geography|raster|vector|hstore|citext|ltree)" does not exist|extension "[^"]+" is not available'
+)
+_INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")
+
+
+def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project) -> bool:
+    """Does an error, or its cause, come from where and how the application was started, as far as its type and what it names tell?"""
+    if seen.type.endswith("ImportError") and _INSTALL.search(seen.text) or _OF_AN_EXTENSION.search(seen.text):
+        return True
+    if any(not project.named(name) for name in _SETTINGS_FILE.findall(seen.text)):
+        return True  # it names a settings file that is not among the sources
+    return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)

@@ -92,16 +92,16 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis") -> list[str]:
 
 
 def _unseen(unseen: "Sequence[Unseen]") -> list[str]:
-    """Tables that nothing saw, one line per module."""
-    by_module: dict[tuple[str, str, str], list[str]] = {}
+    """Tables that nothing saw, one line for what is to be done about several."""
+    by_remedy: dict[tuple[str, str], list[str]] = {}
     for model in unseen:
-        table = f"{model.named.table} (line {model.named.line})"
-        by_module.setdefault((model.by, model.named.file, model.remedy), []).append(table)
+        table = f"{model.named.table} ({model.named.file}:{model.named.line})"
+        by_remedy.setdefault((model.by, model.remedy), []).append(table)
     lines = []
-    for (by, file, remedy), tables in list(by_module.items())[:_MOST]:
+    for (by, remedy), tables in list(by_remedy.items())[:_MOST]:
         named = listed(tables, _MOST)
-        lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named} of {file}; {remedy}")
-    return lines + _more(len(by_module), "modules with tables that were not seen")
+        lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named}; {remedy}")
+    return lines + _more(len(by_remedy), "modules with tables that were not seen")
 
 
 def _more(number: int, what: str) -> list[str]:
