@@ -1,11 +1,13 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
+import json
 from dataclasses import replace
 from os.path import normpath
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from histories import History
 from miniatures import EXPECTED, judged, python
 
 from kit.diagnose.decision import decide_mechanism, find_mechanism
@@ -111,6 +113,11 @@ FAULTS = {
         "circular-import",
         ["service/two.py:2", "service/one.py:1"],
     ),
+    "a library that is not installed": (
+        {"main.py": "import sqlalchemy\nfrom shop_rates import RATES"},
+        "no-such-module",
+        ["service/main.py:2"],
+    ),
     "a module that stands beside the one that asks": (
         {"settings.py": "", "main.py": "import sqlalchemy\nimport settings"},
         "module-not-on-path",
@@ -203,6 +210,24 @@ def test_a_script_that_is_found_first_under_its_packages_name_stands_in_front_of
     incident = write_incident(files, startup=[{"command": "python service/service.py"}])
     assert mechanism_of(incident) == ("module-not-on-path", ["service/service.py:2", "service/service.py:1"])
     assert diagnose(load(incident)).outcomes[0].outcome == "confirmed"
+
+
+def test_a_module_that_a_commit_moved_is_told_with_the_commit_and_with_where_it_is_now(tmp_path):
+    made = History(tmp_path / "app")
+    made.commit(
+        {"service/__init__.py": "", "service/base.py": BASE, "service/main.py": "import service.base\n"}, "Base"
+    )
+    moved = {"service/base.py": None, "service/db/__init__.py": "", "service/db/base.py": BASE}
+    commit = made.commit(moved, "Move it")
+    file = tmp_path / "incident.yaml"
+    app = {"root": "app", "python": python("2.0")}
+    file.write_text(json.dumps({"title": "moved", "app": app, "startup": [{"import": "service.main"}]}))
+    incident = load(file)
+    finding, _, fault = find_mechanism(incident, look_at(incident))
+    assert finding.mechanism == "no-such-module"
+    assert [str(place) for place in fault.places] == ["service/main.py:1", "service/db/base.py:1"]
+    assert f"service/base.py was moved to service/db/base.py by commit {commit[:9]} (Move it)" in finding.because[1]
+    assert diagnose(incident).outcomes[0].outcome == "confirmed"
 
 
 def test_the_line_of_a_settings_file_that_has_the_url_of_an_unknown_scheme_is_named(write_incident):

@@ -11,6 +11,7 @@ from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
 from .experiments import failure, first_line, gone, said_by, with_steps
+from .migration_runs import last_there
 from .values import Case, Experiment, Fault, Place, of_failures
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
@@ -22,6 +23,7 @@ _LACKS = re.compile(
     r"|No module named '(?P<package>\w+)\.(?P<inner>[\w.]+)'"
 )
 # As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
+_STANDS_FOR = "import importlib, sys\n\nsys.modules[__name__] = importlib.import_module({!r})\n"
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'|\bCould not import (?:module \"|')([\w.]+)[\"']")
 
 
@@ -280,5 +282,42 @@ def _files(case: Case) -> set[str]:
     return known | set(case.sources) | set(case.files)
 
 
+def no_such_module(case: Case, error: Error) -> Fault | None:
+    """An import names a module that is nowhere: one of the application's that was moved or taken out, or a library's that is not installed."""
+    match, asks = said_by(error, _NO_MODULE), error.site
+    if match is None or not match[1] or asks is None or not error.frames[-1].application:
+        return None  # what a driver or a plugin is looked up by is no import statement
+    module, (package, _, last) = match[1], match[1].rpartition(".")
+    holder = next((i.file for i in case.trace.imports if package and i.application and i.module == package), None)
+    place = (PurePosixPath(holder or "").parent / last).as_posix()
+    own = holder or any(f"/{module}/" in f"/{file.removesuffix('.py')}/" for file in _files(case))
+    there = any(f"/{file}".startswith((f"/{place}.py", f"/{place}/")) for file in _files(case))
+    if there or package and not (holder or "").endswith("__init__.py") or own and not package:
+        return None
+    sites, against = (
+        [Place.of("asks", asks, module)],
+        {"module-not-on-path": f"no folder of the application holds {module}"},
+    )
+    because = [f"{asks} asks for {module}: {first_line(str(error))}"]
+    if not package:
+        python = PurePosixPath(case.incident.python).name
+        because.append(
+            f"no file of the application is {module}, and {python} has no package of that name: a library's, not installed"
+        )
+        return Fault("no-such-module", tuple(because), sites=tuple(sites), against=against, error=error)
+    left, experiment = last_there(case.incident, f"{place}.py", f"{place}/__init__.py"), None
+    history = left.sentence if left else "nor does the history of this build show one that it had"
+    because.append(f"{holder} is the package {package}, and it holds no {last}: {history}")
+    if left is not None:
+        now = case.module_of(left.now) if left.now else None
+        sites += [Place("is now", left.now, 1, now)] if now else []
+        says = f"{left.now} under its old name too" if now else f"{left.file} as it was before"
+        text = _STANDS_FOR.format(now) if now else left.text
+        experiment = Experiment(says, case.incident, gone(match[0]), {left.file: text})
+    return Fault(
+        "no-such-module", tuple(because), sites=tuple(sites), against=against, error=error, experiment=experiment
+    )
+
+
 MECHANISMS = of_failures(library_shadowed) + [circular_import, import_failure_swallowed]
-MECHANISMS += of_failures(module_not_on_path)
+MECHANISMS += of_failures(no_such_module) + of_failures(module_not_on_path)

@@ -196,10 +196,12 @@ class Seen:
     subject: str
     removed: bool
     text: str
+    now: str = ""  # what it was moved to, where that is there
 
     @property
     def sentence(self) -> str:
         how = "was taken out by" if self.removed else "is on another branch, last in"
+        how = f"was moved to {self.now} by" if self.now else how
         return f"{self.file} {how} commit {self.commit[:9]} ({self.subject})"
 
 
@@ -226,6 +228,32 @@ def last_seen(incident: Incident, revision: str) -> Seen | None:
     except KitError:
         pass
     return None
+
+
+def last_there(incident: Incident, *files: str) -> Seen | None:
+    """The first of some files that the build's own history had once: the commit that took it out, and where that put it."""
+    try:
+        repository = builds_of(incident)
+        if repository is None:
+            return None
+        revision = incident.app.revision if incident.app.repository is not None else "HEAD"
+        below = "" if repository.subdir == "." else f"{repository.subdir}/"
+        how = ("--no-renames", "--diff-filter=D", "-1", "--format=%H%x09%s", "--name-only", revision)
+        lines = (
+            repository.git("log", *how, "--", *(below + file for file in files)).decode("utf-8", "replace").split("\n")
+        )
+        if len(lines) < 3:
+            return None
+        (commit, _, subject), file = lines[0].partition("\t"), lines[2]
+        moved = repository.git("show", "-M", "--diff-filter=R", "--name-status", "--format=", commit).decode(
+            "utf-8", "replace"
+        )
+        renamed = [line.split("\t")[2] for line in moved.splitlines() if line.split("\t")[1:2] == [file]]
+        now = [new for new in renamed if None not in repository.objects([f"{revision}:{new}"])]
+        text = repository.git("show", f"{commit}^:{file}").decode("utf-8", "replace")
+        return Seen(file.removeprefix(below), commit, subject, True, text, "".join(now[:1]).removeprefix(below))
+    except KitError:
+        return None
 
 
 def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:

@@ -198,8 +198,7 @@ def advice(incident: Incident, error: str | None) -> list[str]:
     module = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
     if module:
         return [
-            f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
-            "name the interpreter of the application's environment in app.python."
+            f"If {module[1]} is there, put the folder that holds it on app.path, or name the interpreter that has it in app.python."
         ]
     if extension := _NOT_INSTALLED.search(error):
         return [
