@@ -22,8 +22,8 @@ _LACKS = re.compile(
     r"|module '(?P<owner>\w+)' .*?has no attribute '(?P<attribute>\w+)'"
     r"|No module named '(?P<package>\w+)\.(?P<inner>[\w.]+)'"
 )
-# As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
 _STANDS_FOR = "import importlib, sys\n\nsys.modules[__name__] = importlib.import_module({!r})\n"
+# As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'|\bCould not import (?:module \"|')([\w.]+)[\"']")
 
 

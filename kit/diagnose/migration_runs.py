@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..base.errors import KitError
 from ..incident.builds import builds_of
 from ..incident.model import Incident
-from ..incident.repository import Commit
+from ..incident.repository import Commit, Repository
 from ..incident.revisions import Operation, Revision, heads_of, past_of
 from ..incident.source import nodes_at, parsed
 from ..incident.steps import Preparation, Step
@@ -205,11 +205,19 @@ class Seen:
         return f"{self.file} {how} commit {self.commit[:9]} ({self.subject})"
 
 
+def _history_of(incident: Incident) -> tuple[Repository, str, str]:
+    """The application's repository, the revision of its build, and the folder in it, as a prefix; an error where there is none."""
+    if (repository := builds_of(incident)) is None:
+        raise KitError("no repository")
+    revision = incident.app.revision if incident.app.repository is not None else "HEAD"
+    return repository, revision, "" if repository.subdir == "." else f"{repository.subdir}/"
+
+
 def last_seen(incident: Incident, revision: str) -> Seen | None:
     """The file that says ``revision = "<id>"``, as the newest commit of any branch that has to do with it left or found it."""
     try:
-        repository = builds_of(incident)
-        if repository is None or not re.fullmatch(r"[\w.-]+", revision):
+        repository, _, below = _history_of(incident)
+        if not re.fullmatch(r"[\w.-]+", revision):
             return None
         named = rf"^revision[^=]*=[ ]*['\"]{re.escape(revision)}['\"]"
         how = ("--all", "--no-renames", "-1", "--format=%H%x09%s", "--name-status", f"-G{named}")
@@ -223,7 +231,6 @@ def last_seen(incident: Incident, revision: str) -> Seen | None:
             at = f"{commit}^" if status == "D" else commit
             text = repository.git("show", f"{at}:{file}").decode("utf-8", "replace") if file else ""
             if re.search(named, text, re.M):
-                below = "" if repository.subdir == "." else f"{repository.subdir}/"
                 return Seen(file.removeprefix(below), commit, subject, status == "D", text)
     except KitError:
         pass
@@ -233,11 +240,7 @@ def last_seen(incident: Incident, revision: str) -> Seen | None:
 def last_there(incident: Incident, *files: str) -> Seen | None:
     """The first of some files that the build's own history had once: the commit that took it out, and where that put it."""
     try:
-        repository = builds_of(incident)
-        if repository is None:
-            return None
-        revision = incident.app.revision if incident.app.repository is not None else "HEAD"
-        below = "" if repository.subdir == "." else f"{repository.subdir}/"
+        repository, revision, below = _history_of(incident)
         how = ("--no-renames", "--diff-filter=D", "-1", "--format=%H%x09%s", "--name-only", revision)
         lines = (
             repository.git("log", *how, "--", *(below + file for file in files)).decode("utf-8", "replace").split("\n")
@@ -259,11 +262,7 @@ def last_there(incident: Incident, *files: str) -> Seen | None:
 def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:
     """The oldest merge that has all of these files, none of whose parents has them all; None where one line brought them."""
     try:
-        repository = builds_of(incident)
-        if repository is None:
-            return None
-        revision = incident.app.revision if incident.app.repository is not None else "HEAD"
-        below = "" if repository.subdir == "." else f"{repository.subdir}/"
+        repository, revision, below = _history_of(incident)
 
         def holds(commit: str) -> bool:
             return None not in repository.objects([f"{commit}:{below}{file}" for file in files])
