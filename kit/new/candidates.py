@@ -314,8 +314,8 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
         alike = (frame for frame in frames if frame.file.endswith(frame.logged))
         ends = [frame.file[: -len(frame.logged)].strip("/") or "." for frame in alike]
         marks = project.named("pytest.ini", "conftest.py", "pyproject.toml", "setup.cfg", "tox.ini")
-        folders = [str(PurePosixPath(file).parent) for file in marks]
-        folders = [folder for folder in folders if PurePosixPath(folder).name not in ("tests", "test")]
+        above = (PurePosixPath(file).parent for file in marks)
+        folders = [str(folder) for folder in above if folder.name not in ("tests", "test")]
         return list(dict.fromkeys([*ends[:1], *folders, "."]))[:3]
     # The folder from which the module that a server was given has the name that was typed.
     target = re.search(r"(?<![\w./-])([\w.]+):\w+", line)

@@ -70,14 +70,13 @@ def lessons_behind(work: Search, trial: Trial) -> list[Setup]:
     return next(filter(None, taught), [])
 
 
-def completed(work: Search, best: Trial) -> Trial:
+def completed(work: Search, best: Trial | None) -> Trial | None:
     """The trial with what its surroundings lack behind the incident, as a run says that goes on past it; the incident stays."""
-    for _ in range(3):
+    for _ in range(3 if best is not None and best.shows_incident and work.evidence.expected else 0):
         work.progress("looking behind it, for what else this setup lacks")
         beyond = ran_of(work.incident(best.setup), go_on=True).trace
         errors = (str(behind.error) for behind in beyond.behind if not behind.follows)
-        others = (error for error in errors if not holds(error, work.evidence.expected))
-        seen = (evidence_of(read_log(error), error, work.project) for error in others)
+        seen = (evidence_of(read_log(it), it, work.project) for it in errors if not holds(it, work.evidence.expected))
         taught = next(filter(None, (lessons_behind(work, replace(best, seen=other)) for other in seen)), None)
         tried = run_trial(work, replace(taught[0], score=best.setup.score)) if taught else best
         if tried is best or tried.level < best.level:
@@ -305,8 +304,7 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
         return
     folder = lost[2] or not (re.search(r"(^|/)\.env[\w.]*$", inside) or "." in inside.rpartition("/")[2])
     example = next((file for file in work.project.files if file != inside and _EXAMPLE.sub("", file) == inside), None)
-    make = f"cp {shlex.quote(example)}" if example else "mkdir -p" if folder else "touch"
-    make = f"{make} {shlex.quote(inside)}"
+    make = shlex.join([*(["cp", example] if example else ["mkdir", "-p"] if folder else ["touch"]), inside])
     if (example or folder or re.search(r"(^|/)\.env[\w.]*$", inside)) and ("command", make) not in setup.prepare:
         because = f"a trial did not find {inside}, which is not among the sources"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("command", make)))

@@ -80,8 +80,7 @@ def new(
         # What cannot be written down is no startup to try, but for the deployment's own.
         setups = [setup for setup in setups if not setup.start.tier or not shows_secret(str(setup.start))] or setups
         run = _guarded(work) if run is None else run
-        best = search(work, setups, lessons, progress=progress) if run else None
-        best = completed(work, best) if best is not None and best.shows_incident and evidence.expected else best
+        best = completed(work, search(work, setups, lessons, progress=progress)) if run else None
         setup = best.setup if best is not None else setups[0]
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
