@@ -173,7 +173,7 @@ def _exec_ended(body, namespace, error):
         if body.caller is not None:
             if body.frame is not None:
                 _imported[int(body.place)] = body.seen if body.names is None else body.raw
-            body.forget()  # its frame holds the door's, which holds this
+            body.caller = body.frame = None  # which holds the door's, which holds this
         if error is not None:
             _emit("done", n=int(body.number), error=_error(error))
             return

@@ -106,15 +106,13 @@ def _importer_of(frame, body):
     if body.frame is None and body.code is frame.f_code and not body.library:
         body.frame = body.caller = frame
         return body
-    namespace = frame.f_globals
+    namespace, code = frame.f_globals, frame.f_code
     if body.library and _ident() == _main_thread or namespace is _own:  # the last: an import of the probe's own
         return None
-    file, code = namespace.get("__file__"), frame.f_code
-    if (
-        type(file) is str and not _is_app(file) or not _is_app(code.co_filename)
-    ):  # a function of a library, as nearly all
-        return None
     if code.co_code[frame.f_lasti] not in _IMPORTING:  # what it calls imports, as a generic class's C code for ``[]``
+        return None
+    file = namespace.get("__file__")
+    if type(file) is str and not _is_app(file) or not _is_app(code.co_filename):  # a library's, as nearly all
         return None
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)
