@@ -987,6 +987,10 @@ _DECLARED = {
         {"web.service": "[Service]\nExecStart=/opt/venv/bin/python -m aiohttp.web -P 80 main:start\n"},
         ("python -m aiohttp.web -P 80 main:start",), ".", {},
     ),
+    "a task that is made of others": (
+        {"pyproject.toml": "[tool.pdm.scripts]\ndb = 'alembic upgrade head'\nweb = {cmd = 'uvicorn main:app'}\nstart = {composite = ['db', 'web']}\n"},
+        ("alembic upgrade head", "uvicorn main:app"), ".", {},
+    ),
     "a target that goes to its folder first": (
         {"Makefile": "APP = main:app\nserve:\n\tcd store && uvicorn $(APP)\n"}, ("uvicorn main:app",), "store", {},
     ),

@@ -11,13 +11,9 @@ from posixpath import normpath
 from .project import Project
 from .scripts import is_script
 
-SERVERS = {
-    "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi", "aiohttp.web",
-}  # fmt: skip
+SERVERS = {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi", "aiohttp.web"}  # fmt: skip
 _WORKERS = {"arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream"}
-KNOWN = SERVERS | {
-    *_WORKERS, "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
-}  # fmt: skip
+KNOWN = SERVERS | {*_WORKERS, "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash"}  # fmt: skip
 _BEFORE = {
     "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
     "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1, "&": 0,

@@ -23,6 +23,7 @@ from .project import Project
 from .scripts import folder_of_image, lines_of
 
 _SERVES = re.compile(r"\bflask\b.*\srun\b|\brunserver\b")
+_COMMANDS = ("cmd", "shell", "composite", "chain", "sequence")  # of a task, as those tools call what it runs
 _TASKS = (("pdm", "scripts"), ("rye", "scripts"), ("poe", "tasks"), ("taskipy", "tasks"))
 
 
@@ -92,7 +93,8 @@ def _consoles(project: Project) -> Iterator[Command]:
         weight, at = 15 + (name == main_script), f"{file} (script {name})"
         yield Command((f"call {target}",), at, weight, folder, deployed=False)
     for file, folder, name, line in tasks_of(project):
-        yield Command(split_lines(line), f"{file} (task {name})", 10, folder, deployed=False)
+        lines = split_lines(line)
+        yield Command(lines, f"{file} (task {name})", 10 + (len(lines) > 1), folder, deployed=False)
 
 
 def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
@@ -118,11 +120,13 @@ def tasks_of(project: Project) -> Iterator[tuple[str, str, str, str]]:
         tool = content.get("tool", {})
         tables = [tool.get(name, {}).get(key) for name, key in _TASKS]
         tables += [environment.get("scripts") for environment in tool.get("hatch", {}).get("envs", {}).values()]
+        lines: dict[str, list[str]] = {}
         for name, task in [item for table in (*tables, content.get("scripts")) for item in (table or {}).items()]:
-            line = task.get("cmd", task.get("shell")) if isinstance(task, dict) else task
-            line = " && ".join(map(str, line)) if isinstance(line, list) else line
-            if isinstance(line, str):
-                yield file, str(PurePosixPath(file).parent), name, line
+            line = next((task[key] for key in _COMMANDS if key in task), []) if isinstance(task, dict) else task
+            lines[name] = [str(part) for part in line] if isinstance(line, list) else [str(line)]
+        for name, parts in lines.items():  # of which some may be the names of others
+            line = " && ".join(command for part in parts for command in lines.get(part, [part]))
+            yield from [(file, str(PurePosixPath(file).parent), name, line)] if line else []
 
 
 def _flask(project: Project) -> Iterator[Command]:
