@@ -12,6 +12,7 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
+from kit.incident.deployments import composes
 from kit.incident.environment import (
     chosen_kinds,
     database_variables,
@@ -768,9 +769,11 @@ def test_what_an_environment_has_as_a_link_to_the_application_runs_from_the_copy
         "env/pyvenv.cfg": "",
         f"{packages}/other.pth": f"{tmp_path}/other\n",
     }
-    files[f"{packages}/__editable___store_1_finder.py"] = f"MAPPING: dict[str, str] = {{'shelf': '{root}/lib/shelf'}}\n"
+    mapping = f"MAPPING: dict[str, str] = {{'shelf': '{root}/lib/shelf', 'till.cash': '{root}/py/till/cash'}}\n"
+    inner = f"NAMESPACES: dict[str, list[str]] = {{'shelf.static': ['{root}/lib/shelf/static']}}\n"
+    files[f"{packages}/__editable___store_1_finder.py"] = mapping + inner
     interpreter = Interpreter(written(tmp_path, files) / "env" / "bin" / "python", "as --python says")
-    assert interpreter.linked(root) == ["src", "lib"]
+    assert interpreter.linked(root) == ["src", "lib", "py"]
 
 
 def test_a_file_of_the_image_that_is_looked_for_below_the_package_is_named_by_its_whole_path(kit, tmp_path, small):
@@ -912,6 +915,44 @@ def test_the_program_that_a_deployment_ends_with_runs_in_the_folder_that_it_name
     sources = dict.fromkeys(("store/forge.py", "backend/main.py", "stream.py"), "")
     first = commands_of(Project(written(tmp_path, {**files, **sources})))[0]
     assert (first.lines, first.workdir) == ((line,), workdir)
+
+
+_WITH_ENTRY = 'FROM x\nCOPY . /app\nWORKDIR /app\nENTRYPOINT ["/app/enter.sh"]\nCMD ["gunicorn", "main:app"]\n'
+_WRAPPED = _WITH_ENTRY.replace('["/app/enter.sh"]', '["tini", "--"]')
+_MIGRATED = "sh enter.sh sh -c 'alembic upgrade head && uvicorn main:app'"
+
+
+@pytest.mark.parametrize(
+    ("image", "service", "lines"),
+    [
+        (_WITH_ENTRY, "", {("sh enter.sh gunicorn main:app",), ("gunicorn main:app",)}),
+        (_WITH_ENTRY, "command: uvicorn main:app", {("sh enter.sh uvicorn main:app",), ("uvicorn main:app",)}),
+        (_WITH_ENTRY, "command: [sh, -c, alembic upgrade head && uvicorn main:app]", {(_MIGRATED,), ("alembic upgrade head", "uvicorn main:app")}),
+        (_WITH_ENTRY, "entrypoint: uvicorn main:app", {("uvicorn main:app",)}),
+        (_WRAPPED, "", {("gunicorn main:app",)}),
+        (_WRAPPED, "command: uvicorn main:app", {("uvicorn main:app",)}),
+    ],
+)  # fmt: skip
+def test_the_command_of_a_service_is_given_to_the_entry_point_of_its_image(image, service, lines, tmp_path):
+    compose = f"services:\n  web:\n    build: .\n    {service}\n"
+    files = {"Dockerfile": image, "compose.yml": compose, "enter.sh": '#!/bin/sh\nexec "$@"\n', "main.py": ""}
+    project = Project(written(tmp_path, files))
+    assert {command.lines for command in composes(project)} == lines
+
+
+def test_starts_that_differ_by_the_revision_that_they_name_are_one(tmp_path):
+    revisions = {
+        f"r/versions/{name}.py": f"revision = {name!r}\ndown_revision = None\ndef upgrade():\n    pass\n"
+        for name in ("a1b2", "c3d4")
+    }
+    jobs = {f"jobs/{name}.yaml": f"command: [bash, enter.sh, migrate, {name}]\n" for name in ("a1b2", "c3d4")}
+    project = Project(
+        written(
+            tmp_path,
+            {**revisions, **jobs, "enter.sh": "", "r/env.py": "", "alembic.ini": "[alembic]\nscript_location = r\n"},
+        )
+    )
+    assert [command.lines for command in commands_of(project)] == [("bash enter.sh migrate a1b2",)]
 
 
 _OF_A_POD = """

@@ -1,5 +1,6 @@
 """The probe: what it sees, and that the application does not see it."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from conftest import PROJECT
 from environments import each_interpreter, environment, interpreters, sqlalchemy_environment
 
 from kit.incident.load import load
+from kit.startup.child.probe.registries import _place_of_thing
 from kit.startup.probe import probe_text
 from kit.startup.run import reproduce
 from kit.trace.chains import application_frames
@@ -27,6 +29,38 @@ PAIRS |= {(UP_TO_3_13[-1], "1.4"), (SINCE_3_11[0], "2.1"), (SINCE_3_11[-1], "2.1
 
 def named(pair) -> str:
     return f"python{pair[0][0]}.{pair[0][1]}-sqlalchemy{pair[1]}"
+
+
+class Rooms:
+    """A view's class, as Flask's are."""
+
+    @classmethod
+    def as_view(cls):
+        def view():
+            return cls()
+
+        view.view_class = cls
+        return functools.wraps(view)(lambda: view())
+
+    def get(self):
+        return "rooms"
+
+
+def decorated(function):
+    return functools.wraps(function)(lambda self: function(self))
+
+
+class Guards(Rooms):
+    @decorated
+    def get(self):
+        return "guards"
+
+
+def test_a_view_is_defined_where_its_class_is_and_not_where_views_are_made_of_classes():
+    places = [_place_of_thing(class_.as_view()) for class_ in (Rooms, Guards, type("Bare", (Rooms,), {}))]
+    assert [place[2] for place in places] == ["Rooms", "Guards", "Rooms.as_view.<locals>.view"]
+    codes = [function.__code__ for function in (Rooms.as_view.__func__, Guards.get.__wrapped__)]
+    assert [place[1] for place in places[:2]] == [code.co_firstlineno for code in codes]
 
 
 @pytest.mark.parametrize(

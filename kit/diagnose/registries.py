@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations
 from operator import attrgetter
 
@@ -65,6 +66,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         return _label_taken(case, error, first, second)
     apart = None not in made and made[0] is not made[1]
     pair = Pair(case.trace, *map(_as_registration, made if apart else taken))
+    first, second, *made = (entry and _at_own_line(entry) for entry in (*taken, *made))
     sites = tuple(Place.of(role, entry.frame, entry.key) for role, entry in (("first", first), ("second", second)))
     known = f"the {second.kind} {second.key} is registered at {first.frame} and again at {second.frame}: {error}"
     functions = [entry.definition for entry in taken if entry.definition]
@@ -76,7 +78,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     twice = gone(says_so, name=name)
     if two or not pair.one_definition:
         makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
-        makers = f"what takes it are two functions, at {functions[0]} and at {functions[1]}" if two else makers
+        makers = f"what takes it is defined at {functions[0]} and at {functions[1]}" if two else makers
         makers = makers or "two statements register it"
         run = renamed(case, (made[1] or second).frame, name, twice, endpoint=second.kind == "endpoint")
         against = {} if pair.one_definition else _against(judge(pair).against)
@@ -87,6 +89,11 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     ran, frame = not pair.in_function, pair.second.frame
     run = executed_once(case, frame.file, twice) if ran else called_once(case, frame, twice)
     return Fault(finding.mechanism, because, sites=sites, against=against, error=error, experiment=run)
+
+
+def _at_own_line(entry: Entry) -> Entry:
+    """An entry at the application's line, where that called the library's that registers it."""
+    return replace(entry, frame=next((frame for frame in reversed(entry.chain) if frame.application), entry.frame))
 
 
 def _against(facts: dict[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from posixpath import normpath
 from .project import Project
 from .scripts import is_script
 
-SERVERS = {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi", "aiohttp.web"}  # fmt: skip
+SERVERS = {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi", "aiohttp.web", "pserve"}  # fmt: skip
 _WORKERS = {"arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream"}
 KNOWN = SERVERS | {*_WORKERS, "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash"}  # fmt: skip
 _BEFORE = {
@@ -143,8 +143,11 @@ def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
 # -- images
 
 
-def image_of(project: Project, file: str, context: str = "") -> Command:
-    """A Dockerfile's last stage: its command, working folder, path and variables; ``context``: the folder that it is built of."""
+def image_of(project: Project, file: str, context: str = "", given: tuple = ((), ())) -> Command:
+    """A Dockerfile's last stage: its command, working folder, path and variables; ``context``: the folder that it is built of.
+
+    :param given: entry point and command that take the place of its own; an entry point that of its command, too
+    """
     folder = str(PurePosixPath(file).parent)
     stage, stages, values, copied, env = "", {"": ((), (), "")}, {}, {}, {}
     text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M)
@@ -174,6 +177,7 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
     # What is built on top to test or to develop is not what is deployed.
     deployed = [name for name in stages if not re.search(r"(?:^|[_-])(?:tests?|dev\w*|debug|lint|ci)(?:$|[_-])", name)]
     entry, command, workdir = stages[deployed[-1]] if any(stages[deployed[-1]][:2]) else stages[stage]
+    entry, command = given if given[0] else (entry, given[1] or command)
     folder = context or folder
     homes = {in_image: folder for in_image, source in copied.items() if source in (".", folder)}
     # Of what is copied below the working folder: the folder that it is copied from.
@@ -231,15 +235,17 @@ def exec_form(rest: str) -> tuple[str, ...]:
 def _joined(project: Project, entry, command, below: str, home: str) -> tuple[str, ...]:
     """Entry point and command as the lines that run; a script is run as the script that it is."""
     lines = [relative(project, line, below, home) for line in (*entry, *command)]
-    if len(entry) == 1 and command:
-        script = words_of(lines[0])
-        if script and program_of(lines[0]) in ("sh", "bash"):
-            # `exec "$@"` of an entry script runs the command.
-            text = project.text(str(PurePosixPath(below, script[-1])))
-            return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in text or "exec $@" in text else (lines[0],)
-        if program_of(lines[0]) == "python" or len(words_of(lines[0])) == 1:
-            return (f"{lines[0]} {lines[1]}", *lines[2:])
-    return tuple(lines)
+    if len(entry) != 1 or not command:
+        return tuple(lines)
+    first, words = lines[0], words_of(lines[0])
+    whole = lines[1] if len(command) == 1 else f"sh -c {shlex.quote(' && '.join(lines[1:]))}"
+    if not words or first.split()[0] in _BEFORE:
+        return tuple(lines[1:])  # it only wraps what it is given
+    if program_of(first) in ("sh", "bash"):
+        # `exec "$@"` of an entry script runs the command.
+        text = project.text(str(PurePosixPath(below, words[-1])))
+        return (f"{first} {whole}",) if '"$@"' in text or "exec $@" in text else (first,)
+    return (f"{first} {whole}",) if program_of(first) == "python" or len(words) == 1 else tuple(lines)
 
 
 def relative(project: Project, line: str, below: str, home: str) -> str:
@@ -275,11 +281,17 @@ def images(project: Project) -> Iterator[Command]:
             folder = str(PurePosixPath(file).parent)
             aside = re.search(r"(?:^|/)\.?(?:docker|deploy\w*|build|containers?|images?|infra)(?:/|$)", folder)
             bare = aside and not any(python.startswith(f"{folder}/") for python in project.python)
-            image = image_of(project, file, "." if bare else "")  # a folder of its own for what is built of the root
-            yield image
-            entered = re.fullmatch(r"(?:ba)?sh \S+ (\S.*)", image.lines[0], re.S) if len(image.lines) == 1 else None
-            if entered and program_of(entered[1]) in KNOWN:  # its entry script may need what only the image has
-                yield replace(image, lines=(entered[1],), weight=image.weight - 7)
+            yield from _entered(
+                image_of(project, file, "." if bare else "")
+            )  # a folder of its own for what is built of the root
+
+
+def _entered(command: Command) -> Iterator[Command]:
+    """A command, and what its entry script is given, since that script may need what only the image has."""
+    yield command
+    entered = re.fullmatch(r"(?:ba)?sh \S+ (\S.*)", command.lines[0], re.S) if len(command.lines) == 1 else None
+    if entered and program_of(entered[1]) in KNOWN:
+        yield replace(command, lines=split_lines(entered[1]), weight=command.weight - 7)
 
 
 def composes(project: Project) -> Iterator[Command]:
@@ -298,17 +310,20 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            base = Command((), file, 0, below if (project.root / below).is_dir() else ".")
-            base = image_of(project, image, below) if project.has(image) else base
-            command, lines = service.get("command", service.get("entrypoint")), base.lines
-            if command:
-                written = command if isinstance(command, str) else json.dumps(list(map(str, command)))
-                lines = split_lines(command) if written is command else exec_form(written)
-                lines = tuple(relative(project, line, base.workdir, "") for line in lines)
+            given = tuple(_written(service.get(key)) for key in ("entrypoint", "command"))
+            workdir = below if (project.root / below).is_dir() else "."
+            lines = tuple(relative(project, line, workdir, "") for line in (*given[0], *given[1]))
+            base = Command(lines, file, 0, workdir)
+            base = image_of(project, image, below, given) if project.has(image) else base
             env = base.env | _dotenv(project, str(folder)) | of_files(project, service.get("env_file"), str(folder))
             env |= _compose_env(service.get("environment"), file, project.text(file), name)
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], base.home, base.home)
-            yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
+            yield from _entered(replace(base, at=f"{file} (service {name})", weight=26, env=env, path=path))
+
+
+def _written(value) -> tuple[str, ...]:
+    """A service's command or entry point, a text or words, as command lines."""
+    return split_lines(value) if isinstance(value, str) else exec_form(json.dumps([*map(str, value or ())]))
 
 
 def _compose_env(value, file: str, text: str, service: str) -> dict[str, tuple[str, str]]:

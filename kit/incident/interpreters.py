@@ -103,7 +103,9 @@ class Interpreter:
         files = [file for folder in self.folders for file in (*folder.glob("*.pth"), *folder.glob("__editable__*.py"))]
         text = "\n".join(file.read_text("utf-8", "replace") for file in files)
         below = f"{re.escape(str(root))}(?:/[^\n']*)?"
-        places = [*re.findall(f"^{below}$", text, re.M), *map(os.path.dirname, re.findall(f"'({below})'", text))]
+        named = re.findall(rf"'([\w.]+)': '({below})'", text)  # modules; what only lies in their folders is in a list
+        above = [str(Path(place).parents[name.count(".")]) for name, place in named]
+        places = [*re.findall(f"^{below}$", text, re.M), *above]
         return [os.path.relpath(place, root) for place in dict.fromkeys(places)]
 
     @cached_property

@@ -33,9 +33,11 @@ def commands_of(project: Project) -> list[Command]:
     commands = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
     commands += [*_flask(project), *declared(project, own), *_makefiles(project), *_readme(project)]
     commands = [other for command in commands for other in _unrolled(project, command)]
+    revisions = {revision.id for revision in project.revisions.values()}  # of starts that differ by one only, the first
     seen, kept = set(), []
     for command in sorted(commands, key=lambda command: -command.weight):
-        key = (command.lines, command.workdir)
+        words = (tuple(word for word in line.split() if word not in revisions) for line in command.lines)
+        key = (tuple(words), command.workdir)
         last = command.lines[-1] if command.lines else ""
         known = program_of(last) in KNOWN | own or last.startswith("call ")
         if known and key not in seen:

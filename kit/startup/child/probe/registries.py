@@ -212,15 +212,30 @@ def _entry_door(kind, read):
 
 
 def _place_of_thing(thing):
-    """``(file, line, qualified name)`` of a function, however it is decorated; None of anything else."""
+    """``(file, line, qualified name)`` of a function, however it is decorated, or of the class whose view it is; None of anything else."""
+    served = getattr(thing, "view_class", None)  # the views of all of them have the code of View.as_view()
+    thing = _plain(thing)
+    code = getattr(thing, "__code__", None)
+    if isinstance(served, type):
+        own = [
+            m
+            for m in map(_plain, vars(served).values())
+            if getattr(m, "__qualname__", "").rpartition(".")[0] == served.__qualname__
+        ]
+        codes = [method.__code__ for method in own if hasattr(method, "__code__")]
+        code, thing = min(codes, key=lambda code: code.co_firstlineno, default=code), served if codes else thing
+    name = _text(getattr(thing, "__qualname__", None) or type(thing).__qualname__)
+    return None if code is None else (_text(code.co_filename), code.co_firstlineno, name)
+
+
+def _plain(thing):
+    """A function without what decorates it."""
     for _ in range(20):
         inner = getattr(thing, "__wrapped__", None) or getattr(thing, "__func__", None) or getattr(thing, "func", None)
         if inner is None or not callable(inner):
             break
         thing = inner
-    code = getattr(thing, "__code__", None)
-    name = _text(getattr(thing, "__qualname__", None) or type(thing).__qualname__)
-    return None if code is None else (_text(code.co_filename), code.co_firstlineno, name)
+    return thing
 
 
 _WATCHED.update(dict.fromkeys(_REGISTRIES, _watch_registries))
