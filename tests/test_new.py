@@ -1104,15 +1104,96 @@ def test_alembics_settings_are_asked_where_the_folder_of_the_start_has_them(work
     assert checks_of(project, Setup(start))[:-2] == checks
 
 
-def test_a_database_of_the_applications_own_that_is_refused_is_replaced_where_it_is_written_at_once(tmp_path):
-    url = "postgresql+psycopg2://store@127.0.0.1/store"
+@pytest.mark.parametrize(
+    ("url", "refused", "replaced"),
+    [
+        ("postgresql+psycopg2://store@127.0.0.1/store", "postgresql+psycopg2://store@127.0.0.1/store", [("store.ini", "postgresql")]),
+        ("sqlite:////var/tmp/store.db", "sqlite:////var/tmp/store.db", [("store.ini", "sqlite")]),
+        ("sqlite:///store.db", "redis://127.0.0.1", []),
+    ],
+)  # fmt: skip
+def test_a_database_of_the_applications_own_that_is_refused_is_replaced_where_it_is_written_at_once(
+    url, refused, replaced, tmp_path
+):
     project = Project(written(tmp_path, {"main.py": "", "store.ini": f"[store]\nurl = {url}\n"}))
-    text = f"(psycopg2.OperationalError) {url}: refused"
-    trace = SimpleNamespace(refused=[{"what": url}], swallowed=(), broke=None, whole=False)
-    work = Search(project, Evidence(text="no stock", expected="no stock"), "python", tmp_path, print)
+    text = f"(OperationalError) {refused}: refused"
+    trace = SimpleNamespace(refused=[{"what": refused}], swallowed=(), broke=None, whole=False, steps=())
+    evidence = Evidence(text="no stock", expected="no stock", database=url.partition("+")[0].partition(":")[0])
+    work = Search(project, evidence, "python", tmp_path, print)
     setup = Setup(Start((("command", "python main.py"),), "", 0))
     setups = lessons(work, Trial(setup, trace, 0, text, Evidence(error=text, type="OperationalError", text=text), 1.0))
-    assert [other.prepare[0][1].rpartition(" ")[2] for other in setups] == ["store.ini"]
+    assert [(other.prepare[0][1].rpartition(" ")[2], other.database) for other in setups] == replaced
+
+
+_TASKS = "[tool.taskipy.tasks]\nkeys = 'python -m store.keys > keys.json'\nfront = 'pnpm run build'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "logged", "prepared"),
+    [
+        ("keys.json is not there. Make it by running the command:\nuv run task keys", "", [(("command", "python -m store.keys > keys.json"),)]),
+        ("keys.json is not there: uv run task keys", "keys.json is not there: uv run task keys", []),
+        ("run task keys-of-old", "", []),
+        ("the front end is not there: uv run task front", "", []),
+    ],
+)  # fmt: skip
+def test_a_task_that_a_trials_error_says_to_run_is_run_before_it(text, logged, prepared, tmp_path):
+    project = Project(written(tmp_path, {"store/keys.py": "", "pyproject.toml": _TASKS}))
+    seen = Evidence(error=f"ValueError: {text}", type="ValueError", text=text)
+    work = Search(project, Evidence(text=logged), "python", tmp_path, print)
+    setup = Setup(Start((("command", "alembic upgrade head"),), "", 0))
+    assert [other.prepare for other in lessons(work, Trial(setup, None, 0, text, seen, 1.0))] == prepared
+
+
+_SUBCOMMANDS = """
+    import click
+    from store.base import migrated
+
+    @click.group()
+    def cli():
+        pass
+
+    @cli.command("run")
+    @click.option("-p", "--port", default=5000)
+    def run(port):
+        app.run(port=port)
+
+    @cli.group("user")
+    def user():
+        pass
+
+    @user.command("migrate")
+    def migrate():
+        migrated()
+
+    if __name__ == "__main__":
+        cli()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        ("", ("command", "python -m store")),
+        (" user migrate", ("command", "python -m store user migrate")),
+        (" run", ("serve", "python -m store run --port {port}")),
+    ],
+)
+def test_a_program_of_several_commands_serves_where_the_one_that_does_is_named(words, step, tmp_path):
+    files = {"store/__main__.py": _SUBCOMMANDS, "store/base.py": "def migrated():\n    raise SystemExit(1)\n"}
+    project = Project(written(tmp_path, files))
+    assert step_of(f"python -m store{words}", project) == step
+
+
+def test_what_a_child_said_is_the_cause_and_not_that_it_ended(tmp_path):
+    project = Project(written(tmp_path, {"store/__main__.py": _SUBCOMMANDS}))
+    error = "subprocess.CalledProcessError: Command '['python3', '-m', 'alembic', 'upgrade', 'head']' returned non-zero exit status 255."
+    log = traceback("/srv/store/__main__.py:20:migrate", error=error)
+    of_child = "FAILED: Can't locate revision identified by 'c3d4'\n"
+    evidence = evidence_of(read_log(of_child + log), of_child + log, project)
+    assert evidence.expected == "Can't locate revision identified by 'c3d4'"
+    assert [frame.function for frame in evidence.frames] == ["migrate"]
+    assert evidence_of(read_log(log), log, project).type == "subprocess.CalledProcessError"
 
 
 def test_a_revision_that_no_file_has_is_in_the_database_even_where_only_the_application_upgrades_it(tmp_path):

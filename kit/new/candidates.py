@@ -10,11 +10,8 @@ from ..incident.deployments import KNOWN, SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
 from ..incident.starts import console_scripts
 from ..triage.evidence import Evidence
-from ..triage.programs import Program, as_logged, servers, subcommand_of
+from ..triage.programs import Program, as_logged, servers, serves, subcommand_of
 
-_SERVES = re.compile(
-    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\b(?:app|application|server)\.run\(\)|\bweb\.run_app\(|\bserve\(|\.run_server\("
-)
 _SET_BY_US = {  # options that name where a server listens, or make it start anew: whether they take a value
     "uvicorn": {"--host": 1, "--port": 1, "--reload": 0, "--uds": 1, "--ssl-keyfile": 1, "--ssl-certfile": 1, "--reload-dir": 1},
     "gunicorn": {"-b": 1, "--bind": 1, "--reload": 0, "-D": 0, "--daemon": 0, "--certfile": 1, "--keyfile": 1, "-p": 1, "--pid": 1},
@@ -74,8 +71,11 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     starts += list(_of_objects(project, evidence, env)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
-    pairs = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
-    starts = [replace(start, steps=(*start.steps[:-1], last)) for start, last in pairs]
+    logged = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
+    for number, (start, last) in enumerate(logged):
+        if words and last[0] == "command" and last != start.steps[-1]:
+            last = step_of(last[1], project, start.workdir) or last  # its words say whether it serves
+        starts[number] = replace(start, steps=(*start.steps[:-1], last))
     if not evidence.programs:
         # Where no log says what ran, what serves tells more than a script or a function of the same fault.
         starts = [replace(start, score=start.score + 8 * start.serves) for start in starts]
@@ -172,7 +172,7 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     if "{port}" in text or any(program_of(started) in SERVERS or "flask run" in started for started in inner):
         return "serve", text.replace("sh {port}", "sh $PORT")
     file = file_of(project, words, workdir) if program_name == "python" else None
-    if file and serves(project, file):
+    if file and serves(project, file, words):
         source = project.text(file)
         variable = re.search(r"(?:environ\.get|getenv|environ)\W+((?:\w+_)?PORT)\b", source)
         if not variable and re.search(r"add_argument\([^)]*[\"']--port[\"']|option\([^)]*[\"']--port[\"']", source):
@@ -182,10 +182,6 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     if listens and program_name in {name for _, _, name, _ in console_scripts(project)}:
         return "serve", f"{_without(text, {'--port': 1})} --port {{port}}"
     return "command", text
-
-
-def serves(project: Project, file: str) -> bool:
-    return bool(_SERVES.search(project.text(file)))
 
 
 def _shown(words: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..diagnose.observation import ran_of
-from ..incident.deployments import program_of
+from ..incident.deployments import KNOWN, program_of
 from ..incident.environment import (
     NO_URL,
     Variable,
@@ -19,6 +19,7 @@ from ..incident.environment import (
     stand_in,
     variable_of_folder,
 )
+from ..incident.starts import tasks_of
 from ..trace.expected import holds
 from ..triage.evidence import evidence_of
 from ..triage.logs import read_log
@@ -42,19 +43,19 @@ _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|uplicate (key|entry)|already defined")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|type=path_not_\w+, input_value='([^'\n]+)'|\bpath (/[\w./-]+) is not a valid|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
 _EXAMPLE = re.compile(
     r"[-_.](?:example|sample|template|dist|default)\b|(?<![a-z])(?:example|sample|template|default)[-_.]"
 )
-_LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
+_LITERAL = re.compile(r"\b(postgres(?:ql)?|mysql|sqlite)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
 
 
 def lessons(work: Search, trial: Trial) -> list[Setup]:
     """Setups that remove what stopped a trial, the likeliest first."""
     setups: list[Setup] = []
-    for learn in (_slow, _variables, _modules, _drivers, _databases, _alembic, _places, _files):
+    for learn in (_slow, _variables, _tasks, _modules, _drivers, _databases, _alembic, _places, _files):
         setups = setups or list(learn(work, trial))
     if not setups or trial.healthy:
         setups += _states(work, trial)
@@ -116,6 +117,17 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind, variable.default)
     if names:
         yield setup.changed(f"env.{min(names)}", f"a trial failed without {', '.join(sorted(names))}", env=env)
+
+
+def _tasks(work: Search, trial: Trial) -> Iterator[Setup]:
+    """What the trial's error itself says to run first, a task of the application's own; not where the log's error says it too."""
+    for file, _, name, line in tasks_of(work.project):
+        says = re.compile(rf"\b(?:task|run|poe|pdm|hatch|make) {re.escape(name)}(?![\w-])")
+        step, setup = ("command", line), trial.setup
+        new = step not in setup.prepare and program_of(line) in KNOWN
+        if new and says.search(trial.seen.text) and not says.search(work.evidence.text):
+            because = f"a trial's error names the task {name} of {file}"
+            yield setup.changed("prepare", because, prepare=(*setup.prepare, step))
 
 
 def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -198,21 +210,27 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
                 because = f"read at {variable.at}; a trial tried to reach another database"
                 yield setup.changed("database_env", because, database_env=variable.name)
-        yield from _literals(work, setup)
+        yield from _literals(work, setup, refused)
 
 
-def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
-    """Replace database URLs that are written in the sources by the scratch database's, in the copy."""
-    texts = ((file, work.project.text(file)) for file in work.project.files if _SETTINGS.search(file))
-    literals = {file: literal[1] for file, text in texts if (literal := _LITERAL.search(text))}
+def _literals(work: Search, setup: Setup, refused: Sequence[str]) -> Iterator[Setup]:
+    """Replace database URLs that are written in the sources by the scratch database's, in the copy; a file's only where that is refused."""
+    texts = ((file, _LITERAL.search(work.project.text(file))) for file in work.project.files if _SETTINGS.search(file))
+    literals = {
+        file: literal.groups()
+        for file, literal in texts
+        if literal and (literal[1] != "sqlite" or any(literal[0] in target for target in refused))
+    }
     if not literals or any("{database_url}" in text for _, text in setup.prepare):
         return
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
-    pattern = r"""'s#\b(postgres(ql)?|mysql)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
+    pattern = r"""'s#\b(postgres(ql)?|mysql|sqlite)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
     lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(literals)[:3]]
     because = f"{next(iter(literals))} holds a database URL; in the copy the scratch database's takes its place"
-    driver = next(filter(None, literals.values()), None)
-    yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=(*lines, *setup.prepare))
+    driver = next((driver for _, driver in literals.values() if driver), None)
+    database = "sqlite" if {scheme for scheme, _ in literals.values()} == {"sqlite"} else "postgresql"
+    prepare = (*lines, *setup.prepare)
+    yield setup.changed("prepare", because, database=database, driver=driver, prepare=prepare)
 
 
 def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -337,7 +355,9 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     if made and steps.count(steps[0]) < 2:
         twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
         yield _started(setup, "what is there already may be of the start before", twice)
-    if setup.in_state or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
+    printed = "".join(step.output for step in trial.trace.steps) if trial.trace is not None else ""
+    migrates = "upgrade" in str(steps) or setup.start.serves or "alembic.runtime" in printed
+    if setup.in_state or trial.level >= 2 or not migrates:
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:

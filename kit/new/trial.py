@@ -28,6 +28,7 @@ from .candidates import Start
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
+_OF_THE_URL = re.compile(r"\b(?:postgres\w*|mysql|mariadb|sqlite)(?:\+\w+)?://|\bdatabase[ _]ur[il]\b", re.I)
 _SECONDS = 25.0  # of one step at first; a step that is only slow gets longer once
 _NEARLY = 4  # more trials, where one shows the error, but at other lines
 _BETTER = 5  # points of a candidate's score

@@ -74,7 +74,7 @@ _MISSING = (
     r"ImproperlyConfigured: Set the (\w+) environment variable",
     r"\b(?:missing|required?|unset|not (?:set|found|defined))\b[^\n]*\benvironment variable ['\"`]?([A-Z][A-Z0-9_]{2,})\b",
     r"^(?:E\s+)?([\w.]*\w)\s*\n(?:E\s+)?\s+(?:Field required|field required|none is not an allowed value)",
-    r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set)\b",
+    r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set|specified|provided)\b",
     r"[Mm]issing (?:required )?(?:env(?:ironment)? var(?:iable)?s?|setting)s?:? ['\"]?([A-Z][A-Z0-9_]+)",
 )  # fmt: skip
 
@@ -136,7 +136,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         raised = _raised_in(chosen[0])
         kind, message, at = raised.type or "", raised.text or "", f"line {chosen[0].line} of the log"
         frames = chosen[1].placed
-    if not (kind and through) and alone is not None:
+    if alone is not None and (not (kind and through) or kind.endswith("CalledProcessError")):  # a child said why
         kind, message, at = alone
         frames = _warned(text, at, project) or frames
     if message.startswith("Detected removed "):  # `alembic check` fails of it, --autogenerate does not

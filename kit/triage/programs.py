@@ -178,6 +178,9 @@ def _alembic_command(frames: Sequence[LogFrame]) -> str:
     return name + rest.get(name, "")
 
 
+_SERVES = re.compile(
+    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\b(?:app|application|server)\.run\(\)|\bweb\.run_app\(|\bserve\(|\.run_server\("
+)
 _PORTS = ("--port", "--http-port", "-p")
 _DATABASES = ("--database", "--database-url", "--database-uri", "--db", "--db-url", "--db-uri", "--dsn")
 _QUIET = ("--no-browser", "--no-open", "--no-open-browser")
@@ -239,6 +242,18 @@ def as_logged(step: tuple[str, str], words: Sequence[str], task: str | None) -> 
         return "code", f"import sys; sys.argv[1:] = [{listed}]; from {module} import {function}; {function}()"
     is_python = re.match(r"(?:[A-Z_]+=\S+ )*python ", text) and not set(words) & set(text.split())
     return (kind, f"{text} {' '.join(words)}") if is_python else step
+
+
+def serves(project: Project, file: str, words: Sequence[str]) -> bool:
+    """Does a file's program serve? Where that is one of its subcommands, by whether it is among the words."""
+    text, tree = project.text(file), project.tree(file)
+    lines = [text.count("\n", 0, match.start()) + 1 for match in _SERVES.finditer(text)]
+    functions = (
+        [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)] if lines else []
+    )
+    commands = [(node, called) for node in functions if (called := _words(project, file, node.name))]
+    inside = [{called[-1] for node, called in commands if node.lineno <= line <= node.end_lineno} for line in lines]
+    return any(not names or names & {*words} for names in inside)
 
 
 def servers(project: Project) -> Iterator[tuple[str, str, str]]:
