@@ -2,6 +2,8 @@
 
 import ast
 import base64
+import re
+import shlex
 import subprocess
 import textwrap
 from dataclasses import replace
@@ -1625,6 +1627,23 @@ def read_only(kit, tmp_path, files, log=None):
     said = kit("new", tmp_path / "x", "--app", root, "--read-only", *more, input=log)
     assert said.code == 3, said.err
     return load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("line", "put"),
+    [("listen = 0.0.0.0:6543", "listen = 127.0.0.1:%(http_port)s"), ("port=6543", "port = %(http_port)s")],
+)
+def test_a_paste_file_of_pyramid_is_served_at_a_port_of_the_runs_own(line, put, kit, tmp_path):
+    files = {
+        "web.service": "[Service]\nExecStart=python3 -m pyramid.scripts.pserve production.ini --reload\n",
+        "production.ini": f"[app:main]\nuse = egg:store\n[server:main]\nuse = egg:waitress#main\n{line}\n",
+        "store/__init__.py": "",
+    }
+    incident = read_only(kit, tmp_path, files)
+    assert str(incident.startup[0]) == "serve: python -m pyramid.scripts.pserve production.ini http_port={port}"
+    prepared = shlex.split(str(incident.prepare[0]))
+    pattern, text = prepared[-2].split("@")[1:3]
+    assert (prepared[-1], re.sub(pattern, text, line)) == ("production.ini", put)
 
 
 def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that_the_log_passes(kit, tmp_path):

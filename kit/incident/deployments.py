@@ -75,7 +75,7 @@ def program_of(line: str) -> str:
         return ""
     name = PurePosixPath(words[0]).name
     if re.fullmatch(r"python[\d.]*", name):
-        module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+        module = words[words.index("-m") + 1].removeprefix("pyramid.scripts.") if "-m" in words[:-1] else ""
         return module if module in KNOWN else "python"
     return name
 

@@ -21,12 +21,12 @@ _SET_BY_US = {  # options that name where a server listens, or make it start ane
     "daphne": {"-p": 1, "--port": 1, "-b": 1, "--bind": 1},
     "granian": {"--host": 1, "--port": 1, "--reload": 0, "--pid-file": 1, "--metrics": 0, "--metrics-port": 1, "--metrics-address": 1}, "fastapi": {"--host": 1, "--port": 1, "--reload": 0},
     "sanic": {"--host": 1, "--port": 1, "-H": 1, "-p": 1, "--dev": 0}, "litestar": {"--host": 1, "--port": 1, "-H": 1, "-p": 1, "--reload": 0},
-    "waitress-serve": {"--port": 1, "--listen": 1, "--host": 1}, "aiohttp.web": {"-H": 1, "-P": 1, "--hostname": 1, "--port": 1},
+    "waitress-serve": {"--port": 1, "--listen": 1, "--host": 1}, "aiohttp.web": {"-H": 1, "-P": 1, "--hostname": 1, "--port": 1}, "pserve": {"--reload": 0, "-b": 0, "--browser": 0},
 }  # fmt: skip
 _WHERE = {
     "uvicorn": "--port {port}", "gunicorn": "--bind 127.0.0.1:{port}", "hypercorn": "--bind 127.0.0.1:{port}", "flask": "--port {port}", "daphne": "--port {port}",
     "streamlit": "--server.port {port} --server.headless true", "granian": "--port {port}", "fastapi": "--port {port}", "sanic": "--port {port}", "litestar": "--port {port}",
-    "waitress-serve": "--port={port}", "aiohttp.web": "-H 127.0.0.1 -P {port}",
+    "waitress-serve": "--port={port}", "aiohttp.web": "-H 127.0.0.1 -P {port}", "pserve": "http_port={port}",
 }  # fmt: skip
 _SERVING = {"flask": {"run"}, "fastapi": {"run", "dev"}, "litestar": {"run"}}  # of those that do more than that
 _POINTS = (60, 48, 36, 24, *[20] * 96)  # for what the programs of the log say, the first of them most
@@ -209,8 +209,9 @@ def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
     """The application's file that ``python …`` or ``sh …`` runs."""
     if "-m" in words[:-1]:
         module = words[words.index("-m") + 1]
-        return project.file_of(f"{module}.__main__", workdir) or project.file_of(module, workdir)
-    name = next((word for word in words[1:] if word.endswith((".py", ".sh"))), None)
+        if file := project.file_of(f"{module}.__main__", workdir) or project.file_of(module, workdir):
+            return file
+    name = next((word for word in words[1:] if word.endswith((".py", ".sh", ".ini"))), None)
     file = str(PurePosixPath(workdir, name)) if name else None
     return file if file and project.has(file) else None
 

@@ -33,6 +33,7 @@ _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|
 _INNER = r"[^()]*(\([^()]*(\([^()]*\)[^()]*)*\)[^()]*)*"  # within parentheses, three deep
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
+    ".ini": ((r"^port *=.*", "port = %(http_port)s"), (r"^listen *=.*", "listen = 127.0.0.1:%(http_port)s")),
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
@@ -160,7 +161,9 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
 def _with_port(project: Project, setup: Setup) -> Setup:
     """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
     kind, text = setup.start.steps[-1]
-    has_one = kind != "serve" or "PORT" in text or "{port}" in text
+    has_one = (
+        kind != "serve" or "PORT" in text or "{port}" in text.replace("http_port={port}", "")
+    )  # pserve's is a variable
     file = None if has_one else file_of(project, words_of(text), setup.start.workdir)
     patterns = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ())
     matches = ((re.search(pattern, project.text(file), re.M), pattern, put) for pattern, put in patterns)

@@ -216,11 +216,8 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
 def _literals(work: Search, setup: Setup, refused: Sequence[str]) -> Iterator[Setup]:
     """Replace database URLs that are written in the sources by the scratch database's, in the copy; a file's only where that is refused."""
     texts = ((file, _LITERAL.search(work.project.text(file))) for file in work.project.files if _SETTINGS.search(file))
-    literals = {
-        file: literal.groups()
-        for file, literal in texts
-        if literal and (literal[1] != "sqlite" or any(literal[0] in target for target in refused))
-    }
+    held = ((file, it) for file, it in texts if it and (it[1] != "sqlite" or any(it[0] in text for text in refused)))
+    literals = {file: literal.groups() for file, literal in held}
     if not literals or any("{database_url}" in text for _, text in setup.prepare):
         return
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)

@@ -217,11 +217,8 @@ def _place_of_thing(thing):
     thing = _plain(thing)
     code = getattr(thing, "__code__", None)
     if isinstance(served, type):
-        own = [
-            m
-            for m in map(_plain, vars(served).values())
-            if getattr(m, "__qualname__", "").rpartition(".")[0] == served.__qualname__
-        ]
+        prefix, methods = served.__qualname__ + ".", map(_plain, vars(served).values())
+        own = [method for method in methods if getattr(method, "__qualname__", "").startswith(prefix)]
         codes = [method.__code__ for method in own if hasattr(method, "__code__")]
         code, thing = min(codes, key=lambda code: code.co_firstlineno, default=code), served if codes else thing
     name = _text(getattr(thing, "__qualname__", None) or type(thing).__qualname__)
