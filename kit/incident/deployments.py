@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -78,6 +78,31 @@ def program_of(line: str) -> str:
         module = words[words.index("-m") + 1].removeprefix("pyramid.scripts.") if "-m" in words[:-1] else ""
         return module if module in KNOWN else "python"
     return name
+
+
+def without_options(text: str, options: dict[str, int]) -> str:
+    """A command line without some options; for each, whether it takes a value."""
+    words, kept = text.split(" "), []
+    while words:
+        word = words.pop(0)
+        name = word.partition("=")[0]
+        if name in options:
+            if options[name] and "=" not in word and words:
+                words.pop(0)
+        else:
+            kept.append(word)
+    return " ".join(kept)
+
+
+def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
+    """The application's file that ``python …`` or ``sh …`` runs."""
+    if "-m" in words[:-1]:
+        module = words[words.index("-m") + 1]
+        if file := project.file_of(f"{module}.__main__", workdir) or project.file_of(module, workdir):
+            return file
+    name = next((word for word in words[1:] if word.endswith((".py", ".sh", ".ini"))), None)
+    file = str(PurePosixPath(workdir, name)) if name else None
+    return file if file and project.has(file) else None
 
 
 def stays_up(line: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from ..incident.deployments import KNOWN, SERVERS, Command, program_of, words_of
+from ..incident.deployments import KNOWN, SERVERS, Command, file_of, program_of, without_options, words_of
 from ..incident.project import AppObject, Project
 from ..incident.starts import console_scripts
 from ..triage.evidence import Evidence
@@ -161,7 +161,7 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     text = " ".join(line.split()) if program_name in ("sh", "bash") else _shown(words)
     text = re.sub(r"\$\{?PORT(?::?-\d+)?\}?", "{port}", text)
     if program_name in _WHERE and _SERVING.get(program_name, {words[-1]}) & set(words):
-        where, rest = _WHERE[program_name], _without(text, _SET_BY_US[program_name])
+        where, rest = _WHERE[program_name], without_options(text, _SET_BY_US[program_name])
         # What stands behind its application, waitress takes for another one.
         return "serve", rest.replace(" ", f" {where} ", 1) if program_name == "waitress-serve" else f"{rest} {where}"
     if "manage.py" in line and "runserver" in words:
@@ -176,11 +176,11 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         source = project.text(file)
         variable = re.search(r"(?:environ\.get|getenv|environ)\W+((?:\w+_)?PORT)\b", source)
         if not variable and re.search(r"add_argument\([^)]*[\"']--port[\"']|option\([^)]*[\"']--port[\"']", source):
-            return "serve", text if "{port}" in text else f"{_without(text, {'--port': 1})} --port {{port}}"
+            return "serve", text if "{port}" in text else f"{without_options(text, {'--port': 1})} --port {{port}}"
         return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
     listens = re.search(r" --(?:port|host[= ](?:[\d.]+|localhost|\$\w+))\b", text)
     if listens and program_name in {name for _, _, name, _ in console_scripts(project)}:
-        return "serve", f"{_without(text, {'--port': 1})} --port {{port}}"
+        return "serve", f"{without_options(text, {'--port': 1})} --port {{port}}"
     return "command", text
 
 
@@ -190,30 +190,6 @@ def _shown(words: Sequence[str]) -> str:
     text = re.sub(r"^(?:\S*/)?python[\d.]*(?= )", "python", text)
     # A program by its place on another machine is the one of the interpreter here.
     return re.sub(rf"^/\S*/(?={program_of(text)} )", "", text) if program_of(text) in KNOWN else text
-
-
-def _without(text: str, options: dict[str, int]) -> str:
-    words, kept = text.split(" "), []
-    while words:
-        word = words.pop(0)
-        name = word.partition("=")[0]
-        if name in options:
-            if options[name] and "=" not in word and words:
-                words.pop(0)
-        else:
-            kept.append(word)
-    return " ".join(kept)
-
-
-def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
-    """The application's file that ``python …`` or ``sh …`` runs."""
-    if "-m" in words[:-1]:
-        module = words[words.index("-m") + 1]
-        if file := project.file_of(f"{module}.__main__", workdir) or project.file_of(module, workdir):
-            return file
-    name = next((word for word in words[1:] if word.endswith((".py", ".sh", ".ini"))), None)
-    file = str(PurePosixPath(workdir, name)) if name else None
-    return file if file and project.has(file) else None
 
 
 # -- programs of the log

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
 from ..base.known_secrets import remember
-from ..incident.deployments import words_of
+from ..incident.deployments import file_of, words_of
 from ..incident.environment import (
     called_missing,
     chosen_kinds,
@@ -25,7 +25,7 @@ from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
 from ..startup.installed_packages import DRIVERS
-from .candidates import Start, candidates_of, file_of, step_of
+from .candidates import Start, candidates_of, step_of
 from .next_setups import SCRATCH, URL
 from .trial import Search, Setup
 
