@@ -294,29 +294,26 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
     there = any(f"/{file}".startswith((f"/{place}.py", f"/{place}/")) for file in _files(case))
     if there or package and not (holder or "").endswith("__init__.py") or own and not package:
         return None
-    sites, against = (
-        [Place.of("asks", asks, module)],
-        {"module-not-on-path": f"no folder of the application holds {module}"},
-    )
-    because = [f"{asks} asks for {module}: {first_line(str(error))}"]
+    sites, because = [Place.of("asks", asks, module)], [f"{asks} asks for {module}: {first_line(str(error))}"]
+    more = {"against": {"module-not-on-path": f"no folder of the application holds {module}"}, "error": error}
     if not package:
-        python = PurePosixPath(case.incident.python).name
-        because.append(
-            f"no file of the application is {module}, and {python} has no package of that name: a library's, not installed"
-        )
-        return Fault("no-such-module", tuple(because), sites=tuple(sites), against=against, error=error)
-    left, experiment = last_there(case.incident, f"{place}.py", f"{place}/__init__.py"), None
-    history = left.sentence if left else "nor does the history of this build show one that it had"
-    because.append(f"{holder} is the package {package}, and it holds no {last}: {history}")
-    if left is not None:
-        now = case.module_of(left.now) if left.now else None
-        sites += [Place("is now", left.now, 1, now)] if now else []
-        says = f"{left.now} under its old name too" if now else f"{left.file} as it was before"
-        text = _STANDS_FOR.format(now) if now else left.text
-        experiment = Experiment(says, case.incident, gone(match[0]), {left.file: text})
-    return Fault(
-        "no-such-module", tuple(because), sites=tuple(sites), against=against, error=error, experiment=experiment
-    )
+        python = f"{PurePosixPath(case.incident.python).name} has no package of that name: a library's, not installed"
+        because.append(f"no file of the application is {module}, and {python}")
+        return Fault("no-such-module", tuple(because), sites=tuple(sites), **more)
+    left = last_there(case.incident, f"{place}.py", f"{place}/__init__.py")
+    same_name = [file for file in sorted(_files(case)) if PurePosixPath(file).name == f"{last}.py"]
+    now = left.now if left is not None else same_name[0] if len(same_name) == 1 else None
+    seen = f"{now} has that name" if now else "nor does the history of this build show one that it had"
+    because.append(f"{holder} is the package {package}, and it holds no {last}: {left.sentence if left else seen}")
+    sites += [Place("same name" if left is None else "is now", now, 1, case.module_of(now))] if now else []
+    if now:
+        file, text, says = f"{place}.py", _STANDS_FOR.format(case.module_of(now)), f"{now} under its old name too"
+    elif left is not None:
+        file, text, says = left.file, left.text, f"{left.file} as it was before"
+    else:
+        file, text, says = f"{place}.py", "", f"an empty module {module}"
+    run = Experiment(says, case.incident, gone(match[0]), {file: text})
+    return Fault("no-such-module", tuple(because), sites=tuple(sites), experiment=run, **more)
 
 
 MECHANISMS = of_failures(library_shadowed) + [circular_import, import_failure_swallowed]

@@ -62,6 +62,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "circular-import": (imports.break_cycle,),
     "import-failure-swallowed": (imports.name_that_is_there,),
     "module-not-on-path": (imports.on_the_path,),
+    "no-such-module": (imports.from_its_new_place,),
     "loggers-disabled": (settings.keep_loggers,),
     "several-heads": (metadata.merge_heads,),
     "created-outside-migrations": (metadata.migrations_alone,),
@@ -87,6 +88,7 @@ UNSAFE = {
     "import-failure-swallowed": "what the import asks for is not there, and cannot be guessed",
     "api-removed-in-installed-version": "the call's successor depends on what it is used for",
     "name-taken-in-registry": "two statements take one name, and which of the two is meant only you can decide",
+    "no-such-module": "what is to take the place of the module only you can decide",
     "library-shadowed": "what the file is to be called, and who imports it by its old name, only you can decide",
     "route-shadowed": "two functions answer for one path, and which of the two is meant only you can decide",
 }

@@ -311,3 +311,13 @@ def on_the_path(broken: Broken) -> Iterator[Candidate]:
         if len(folders) == 1 and top:
             says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}."
             yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*path, folders[0]])
+
+
+def from_its_new_place(broken: Broken) -> Iterator[Candidate]:
+    """A module that was moved, or one that another package has: ask for it there, but for revisions, which a database may have run."""
+    for asks in broken.sites("asks"):
+        for place in broken.sites("is now", "same name"):
+            changed = broken.edited_everywhere(edits.rename_module, asks.name, place.name)
+            changed = {file: text for file, text in changed.items() if not re.search(r"^revision\b", text, re.M)}
+            says = f"Import {place.name} where {asks.name} is imported: there is no such module any more."
+            yield Candidate(f"import-from-{place.name}", says, changed)

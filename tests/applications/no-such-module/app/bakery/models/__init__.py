@@ -1,0 +1,1 @@
+from bakery.models.bread import Bread  # noqa: F401
