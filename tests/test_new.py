@@ -1147,6 +1147,16 @@ def test_a_task_that_a_trials_error_says_to_run_is_run_before_it(text, logged, p
     assert [other.prepare for other in lessons(work, Trial(setup, None, 0, text, seen, 1.0))] == prepared
 
 
+def test_a_path_that_a_settings_class_does_not_take_is_made_in_the_copy(tmp_path):
+    project = Project(written(tmp_path, {"main.py": ""}))
+    text = "1 validation error for Settings\nRENDERER\n  Value error, The path tools/render is not a valid file path or does not exist."
+    seen = Evidence(error=f"ValidationError: {text}", type="ValidationError", text=text)
+    work = Search(project, Evidence(), "python", tmp_path, print)
+    setup = Setup(Start((("command", "alembic upgrade head"),), "", 0))
+    taught = lessons(work, Trial(setup, None, 0, text, seen, 1.0))
+    assert [other.prepare for other in taught] == [(("command", "mkdir -p tools/render"),)]
+
+
 _SUBCOMMANDS = """
     import click
     from store.base import migrated

@@ -43,7 +43,7 @@ _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|uplicate (key|entry)|already defined")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|type=path_not_\w+, input_value='([^'\n]+)'|\bpath (/[\w./-]+) is not a valid|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|Path doesn't exist: ['\"]?(/[\w./-]*\w)|type=path_not_\w+, input_value='([^'\n]+)'|\bpath ([\w./-]+) is not a valid|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
 _EXAMPLE = re.compile(
     r"[-_.](?:example|sample|template|dist|default)\b|(?<![a-z])(?:example|sample|template|default)[-_.]"
