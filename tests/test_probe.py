@@ -50,7 +50,16 @@ def decorated(function):
     return functools.wraps(function)(lambda self: function(self))
 
 
+class Unbound:
+    """What stands for an object of a request, as Flask's g does: outside of one whatever is asked of it is an error."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(f"{name}: outside of a request")
+
+
 class Guards(Rooms):
+    current = Unbound()
+
     @decorated
     def get(self):
         return "guards"

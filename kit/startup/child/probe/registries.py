@@ -217,10 +217,11 @@ def _place_of_thing(thing):
     thing = _plain(thing)
     code = getattr(thing, "__code__", None)
     if isinstance(served, type):
-        prefix, methods = served.__qualname__ + ".", map(_plain, vars(served).values())
-        own = [method for method in methods if getattr(method, "__qualname__", "").startswith(prefix)]
-        codes = [method.__code__ for method in own if hasattr(method, "__code__")]
-        code, thing = min(codes, key=lambda code: code.co_firstlineno, default=code), served if codes else thing
+        prefix, functions = served.__qualname__ + ".", (type(_plain), staticmethod, classmethod)
+        own = [_plain(method) for method in vars(served).values() if type(method) in functions]  # nothing else is asked
+        codes = [getattr(it, "__code__", None) for it in own if getattr(it, "__qualname__", "").startswith(prefix)]
+        codes = sorted(filter(None, codes), key=lambda code: code.co_firstlineno)
+        code, thing = (codes[0], served) if codes else (code, thing)
     name = _text(getattr(thing, "__qualname__", None) or type(thing).__qualname__)
     return None if code is None else (_text(code.co_filename), code.co_firstlineno, name)
 
