@@ -24,13 +24,13 @@ UNGUARDED = RACE = "race-in-lazy-definition"
 FILLED = {"migration-fails-on-data"}  # they begin from a database with rows, which no test in a repository has
 
 
-# One of each kind of step, with a cure: an import, a command, a server; and, for make test-all, prepared and with migrations.
-IN_PYTEST = {
-    "alias-two-module-names": "one-spelling",
+# One of each kind of step, with a cure: an import, a server; and, for make test-all, a command, prepared and with migrations.
+IN_PYTEST = {"alias-two-module-names": "one-spelling", "alias-two-module-names-alembic-in-process": "one-name"}
+ALSO_IN_PYTEST = {
     "main-module-imported-again": "models-apart",
-    "alias-two-module-names-alembic-in-process": "one-name",
+    "model-module-not-imported-by-env": "aggregator",
+    "test-runner-root-second-name": "package-root",
 }
-ALSO_IN_PYTEST = {"model-module-not-imported-by-env": "aggregator", "test-runner-root-second-name": "package-root"}
 # What make test tries beside those: one of each kind of sign that a guard looks for.
 OFTEN = {
     "extend-existing-merged-two-models",
