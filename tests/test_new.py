@@ -1147,6 +1147,26 @@ def test_a_task_that_a_trials_error_says_to_run_is_run_before_it(text, logged, p
     assert [other.prepare for other in lessons(work, Trial(setup, None, 0, text, seen, 1.0))] == prepared
 
 
+@pytest.mark.slow
+def test_the_last_part_of_a_start_that_comes_up_as_a_whole_is_no_incident(kit, tmp_path, small):
+    tasks = (
+        "[tool.pdm.scripts]\nplan = 'python plan.py'\nweb = 'python web.py'\nstart = {composite = ['plan', 'web']}\n"
+    )
+    opened = "import os, sqlite3\nopened = sqlite3.connect(os.environ['DATABASE_URL'].partition(':///')[2])\n"
+    web = """
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        if not opened.execute("SELECT * FROM sqlite_master").fetchall():
+            raise RuntimeError("nobody has planned")
+        HTTPServer(("127.0.0.1", int(os.environ["PORT"])), BaseHTTPRequestHandler).serve_forever()
+    """
+    plan = "opened.execute('CREATE TABLE plan (day TEXT)')\n"
+    files = {"pyproject.toml": tasks, "plan.py": opened + plan, "web.py": opened + textwrap.dedent(web)}
+    root = written(tmp_path / "app", files)
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3, said.out + said.err
+    assert [str(step) for step in load(tmp_path / "x").startup] == ["command: python plan.py", "serve: python web.py"]
+
+
 def test_a_path_that_a_settings_class_does_not_take_is_made_in_the_copy(tmp_path):
     project = Project(written(tmp_path, {"main.py": ""}))
     text = "1 validation error for Settings\nRENDERER\n  Value error, The path tools/render is not a valid file path or does not exist."

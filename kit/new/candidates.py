@@ -58,6 +58,10 @@ class Start:
         named = re.search(r"-m ([\w.]+)|([\w./]+)\.py\b|([\w.]+):\w", text)
         return next(filter(None, named.groups())).replace("/", ".") if named else text
 
+    def ends(self, other: "Start") -> bool:
+        """Is it only the last steps of another?"""
+        return len(self.steps) < len(other.steps) and other.steps[-len(self.steps) :] == self.steps
+
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {text}" for kind, text in self.steps)
 
