@@ -148,7 +148,7 @@ def changes(history: History | None) -> Shown:
 def claimed(history: History) -> Shown:
     """Commits that claim the fix, each with its parent's verdict and its own."""
     if not history.claims:
-        return absent("No commit after the one that introduced it claims to be the fix.")
+        return absent("No later commit says in its message that it fixes this error, table or class.")
     good = [claim.verdict == "fixed it" for claim in history.claims]
     rows = []
     for claim, held in zip(history.claims, good, strict=True):
