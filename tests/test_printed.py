@@ -2,6 +2,7 @@
 
 import pytest
 
+from kit.trace.expected import holds
 from kit.trace.printed_errors import last_error, printed_error
 
 SERVER = """INFO:     Waiting for application startup.
@@ -60,6 +61,23 @@ def test_of_a_group_of_exceptions_its_member_is_the_error():
     error = printed_error(GROUP, is_application)
     assert str(error) == "sqlalchemy.exc.NoReferencedTableError: could not find table 'agents'"
     assert str(error.frames[-1]) == "agents/main.py:11"
+
+
+@pytest.mark.parametrize(
+    "suggested",
+    [
+        "Did you mean: 'agents.talk'?",
+        "Did you forget to import 'talks'?",
+        "Did you mean: 'task'? Or did you forget to import 'talks'?",
+    ],
+)
+def test_what_an_interpreter_suggests_where_it_prints_an_error_is_no_part_of_it(suggested):
+    raised = "No module named 'agents.talks'"
+    frame = '  File "agents/main.py", line 3, in <module>\n'
+    printed = f"Traceback (most recent call last):\n{frame}ModuleNotFoundError: {raised}. {suggested}\n"
+    assert str(printed_error(printed, is_application)) == f"ModuleNotFoundError: {raised}"
+    assert holds(f"ModuleNotFoundError: {raised}", f"ModuleNotFoundError: {raised}. {suggested}")
+    assert not holds(f"ModuleNotFoundError: {raised}", f"ModuleNotFoundError: {raised}. Did you look?")
 
 
 def test_text_without_a_traceback_holds_no_error():

@@ -10,6 +10,7 @@ from functools import lru_cache
 from ..base.redact import redact
 from ..incident.model import DATABASE_SERVER, Incident
 from .end_state import looked_at
+from .printed_errors import SUGGESTED
 from .trace import Trace
 from .values import Broke, Conflict, Error
 
@@ -149,7 +150,7 @@ def incident_tables(incident: Incident, trace: Trace) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def stable(text: str) -> str:
     """The text without what differs from run to run and from machine to machine."""
-    text = _STATEMENT.sub("", text)
+    text = SUGGESTED.sub("", _STATEMENT.sub("", text))
     text = _ADDRESS.sub("0x…", text)
     text = _SET.sub(lambda match: "{" + ", ".join(sorted(match[1].replace('"', "'").split(", "))) + "}", text)
     text = _FOLDERS.sub("", text)

@@ -21,6 +21,8 @@ _NAMED = re.compile(
 )  # by a logger, over several lines
 _OF_A_GROUP = re.compile(r"^ +\| ")  # before each line of an exception group, deeper for its members
 _GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
+# What the interpreter adds to an error where it prints it, and the exception itself has not: newer ones for more errors.
+SUGGESTED = re.compile(r"\.(?: (?:Did you mean: '[^']+'|(?:Did|Or did) you forget to import '[^']+')\??)+$", re.M)
 _GIVES_UP = ("HaltServer", "ExceptionGroup")  # a server as its worker did, of its members: it says nothing of why
 
 
@@ -66,7 +68,7 @@ def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list
             file, number, function = frame.groups()
             frames.append(Frame(file, int(number), function or "?", None, is_application(file)))
         elif inside and not line.startswith(" ") and (raised := _RAISED.match(line)):
-            chain.append(Error(raised[1], raised[2] or "", tuple(frames)))
+            chain.append(Error(raised[1], SUGGESTED.sub("", raised[2] or ""), tuple(frames)))
             inside = False
         elif line.startswith(_GOES_ON):
             goes_on = True
