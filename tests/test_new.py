@@ -4,6 +4,7 @@ import ast
 import base64
 import re
 import shlex
+import shutil
 import subprocess
 import textwrap
 from dataclasses import replace
@@ -29,7 +30,7 @@ from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
 from kit.new.candidates import Start, candidates_of, step_of
-from kit.new.next_setups import lessons
+from kit.new.next_setups import completed, lessons
 from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
 from kit.triage.frames import Placed
@@ -447,6 +448,15 @@ def test_what_the_setup_lacks_behind_the_incident_is_learnt_too_so_that_a_fix_ca
     incident = load(tmp_path / "x")
     assert incident.app.env == {"SHOP_ZONE": "stand-in"}, said.out
     assert [str(step) for step in incident.prepare] == ["command: cp conf.example.yaml conf.yaml"]
+
+
+def test_what_was_reproduced_stands_where_looking_behind_it_cannot_begin(tmp_path, small):
+    project = Project(written(tmp_path / "app", {"main.py": ""}))
+    work = Search(project, Evidence(expected="ValueError: no"), str(small), tmp_path, lambda text: None)
+    shows = Trial(Setup(Start((("import", "main"),), "", 0)), None, 3, "", Evidence(), 0.0)
+    assert shows.shows_incident
+    shutil.rmtree(project.root)
+    assert completed(work, shows) is shows
 
 
 def test_alembic_is_started_with_the_file_that_configures_it_where_that_has_another_name(tmp_path):

@@ -112,17 +112,17 @@ def missing(child, parent):
         free = not column.foreign_keys and (not column.primary_key or len(child.primary_key.columns) > 1)
         if free and column.type._type_affinity is key[0].type._type_affinity:
             yield child, column, key[0]
-def link(one, other):
-    inherits = [(it, list(it.primary_key.columns)[0]) for it in (one, other)] if {inherits!r} else ()
-    found = [(it, column, key) for it, column in inherits[1:] for _, key in inherits[:1]]
-    found = found or list(missing(other, one)) + list(missing(one, other))
-    meant = [each for each in found if each[2].table.name.rstrip("s") in each[1].name]
-    if not (meant or found):
-        key = list(one.primary_key.columns)[0]
+def link(first, second):
+    inherits = [(it, list(it.primary_key.columns)[0]) for it in (first, second)] if {inherits!r} else ()
+    columns = [(it, column, key) for it, column in inherits[1:] for _, key in inherits[:1]]
+    columns = columns or list(missing(second, first)) + list(missing(first, second))
+    meant = [pair for pair in columns if pair[2].table.name.rstrip("s") in pair[1].name]
+    if not (meant or columns):
+        key = list(first.primary_key.columns)[0]
         column = sa.Column("incident_key", key.type)
-        other.append_column(column)
-        found = [(other, column, key)]
-    child, column, key = (meant or found)[0]
+        second.append_column(column)
+        columns = [(second, column, key)]
+    child, column, key = (meant or columns)[0]
     child.append_constraint(sa.ForeignKeyConstraint([column.name], [key]))
     print("a foreign key from %s to %s" % (column, key))
 def see(table, metadata):

@@ -168,10 +168,10 @@ def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
 # -- images
 
 
-def image_of(project: Project, file: str, context: str = "", given: tuple = ((), ())) -> Command:
+def image_of(project: Project, file: str, context: str = "", instead: tuple = ((), ())) -> Command:
     """A Dockerfile's last stage: its command, working folder, path and variables; ``context``: the folder that it is built of.
 
-    :param given: entry point and command that take the place of its own; an entry point that of its command, too
+    :param instead: entry point and command that take the place of its own; an entry point that of its command, too
     """
     folder = str(PurePosixPath(file).parent)
     stage, stages, values, copied, env = "", {"": ((), (), "")}, {}, {}, {}
@@ -202,7 +202,7 @@ def image_of(project: Project, file: str, context: str = "", given: tuple = ((),
     # What is built on top to test or to develop is not what is deployed.
     deployed = [name for name in stages if not re.search(r"(?:^|[_-])(?:tests?|dev\w*|debug|lint|ci)(?:$|[_-])", name)]
     entry, command, workdir = stages[deployed[-1]] if any(stages[deployed[-1]][:2]) else stages[stage]
-    entry, command = given if given[0] else (entry, given[1] or command)
+    entry, command = instead if instead[0] else (entry, instead[1] or command)
     folder = context or folder
     homes = {in_image: folder for in_image, source in copied.items() if source in (".", folder)}
     # Of what is copied below the working folder: the folder that it is copied from.
@@ -335,11 +335,11 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            given = tuple(_written(service.get(key)) for key in ("entrypoint", "command"))
+            instead = tuple(_written(service.get(key)) for key in ("entrypoint", "command"))
             workdir = below if (project.root / below).is_dir() else "."
-            lines = tuple(relative(project, line, workdir, "") for line in (*given[0], *given[1]))
+            lines = tuple(relative(project, line, workdir, "") for line in (*instead[0], *instead[1]))
             base = Command(lines, file, 0, workdir)
-            base = image_of(project, image, below, given) if project.has(image) else base
+            base = image_of(project, image, below, instead) if project.has(image) else base
             env = base.env | _dotenv(project, str(folder)) | of_files(project, service.get("env_file"), str(folder))
             env |= _compose_env(service.get("environment"), file, project.text(file), name)
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], base.home, base.home)

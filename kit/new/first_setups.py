@@ -161,9 +161,7 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
 def _with_port(project: Project, setup: Setup) -> Setup:
     """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
     kind, text = setup.start.steps[-1]
-    has_one = (
-        kind != "serve" or "PORT" in text or "{port}" in text.replace("http_port={port}", "")
-    )  # pserve's is a variable
+    has_one = kind != "serve" or re.search(r"PORT|(?<!http_port=)\{port\}", text)  # pserve's is a variable of its file
     file = None if has_one else file_of(project, words_of(text), setup.start.workdir)
     patterns = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ())
     matches = ((re.search(pattern, project.text(file), re.M), pattern, put) for pattern, put in patterns)

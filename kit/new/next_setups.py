@@ -4,9 +4,11 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from ..base.errors import KitError
 from ..diagnose.observation import ran_of
 from ..incident.deployments import KNOWN, program_of
 from ..incident.environment import (
@@ -73,16 +75,17 @@ def lessons_behind(work: Search, trial: Trial) -> list[Setup]:
 
 def completed(work: Search, best: Trial | None) -> Trial | None:
     """The trial with what its surroundings lack behind the incident, as a run says that goes on past it; the incident stays."""
-    for _ in range(3 if best is not None and best.shows_incident and work.evidence.expected else 0):
-        work.progress("looking behind it, for what else this setup lacks")
-        beyond = ran_of(work.incident(best.setup), go_on=True).trace
-        errors = (str(behind.error) for behind in beyond.behind if not behind.follows)
-        seen = (evidence_of(read_log(it), it, work.project) for it in errors if not holds(it, work.evidence.expected))
-        taught = next(filter(None, (lessons_behind(work, replace(best, seen=other)) for other in seen)), None)
-        tried = run_trial(work, replace(taught[0], score=best.setup.score)) if taught else best
-        if tried is best or tried.level < best.level:
-            break
-        work.trials.append(best := tried)
+    with suppress(KitError):  # what was tried until then stands
+        for _ in range(3 if best is not None and best.shows_incident and work.evidence.expected else 0):
+            work.progress("looking behind it, for what else this setup lacks")
+            beyond = ran_of(work.incident(best.setup), go_on=True).trace
+            errors = (str(behind.error) for behind in beyond.behind if not behind.follows)
+            seen = (evidence_of(read_log(e), e, work.project) for e in errors if not holds(e, work.evidence.expected))
+            taught = next(filter(None, (lessons_behind(work, replace(best, seen=other)) for other in seen)), None)
+            tried = run_trial(work, replace(taught[0], score=best.setup.score)) if taught else best
+            if tried is best or tried.level < best.level:
+                break
+            work.trials.append(best := tried)
     return best
 
 
@@ -134,10 +137,9 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
     """A module of the application's own that is on no path, where the log does not say so; a folder that shadows a library."""
     setup, project, seen = trial.setup, work.project, trial.seen
     missing = seen.missing_modules - work.evidence.missing_modules
-    added = (
-        set(setup.path) - set(setup.start.path) and not missing and re.search(r"(Import|Attribute)Error$", seen.type)
-    )
-    if added and (shadowed := set(re.findall(r"\w+", seen.text)) & set(project.shadowed(setup.path[-1]))):
+    added = not missing and set(setup.path) - set(setup.start.path)
+    of_import = added and re.search(r"(Import|Attribute)Error$", seen.type)
+    if of_import and (shadowed := set(re.findall(r"\w+", seen.text)) & set(project.shadowed(setup.path[-1]))):
         yield setup.changed("path", f"{setup.path[-1]} shadows the library {min(shadowed)}", path=setup.path[:-1])
     for module in missing:
         places = project.importable.get(module.partition(".")[0], ())
