@@ -132,6 +132,19 @@ def test_migrations_of_two_databases_that_are_both_at_head_accuse_nothing(write_
     assert [(check.ok, check.seen) for check in looked.checks] == [(True, "at head a1; models and schema agree")]
 
 
+def test_env_py_finds_the_applications_module_where_one_of_the_kits_has_its_name(write_incident):
+    """Alembic is asked by a script of the kit's, beside which lie a module ``guard`` and a package ``probe``."""
+    files = service({"service/orders.py": model("Order", "orders")}, {"a1": revision("a1", None, table("orders"))}, "")
+    env = files["migrations/env.py"].replace(
+        "; from", "from guard import rules; from probe import depth; from service import orders; from"
+    )
+    files |= {"alembic.ini": INI.replace("prepend_sys_path = .\n", ""), "migrations/env.py": env}
+    files |= {"guard.py": "rules = []\n", "probe/__init__.py": "depth = 3\n"}
+    incident = load(write_incident(files, startup=UPGRADE, checks=[{"migrations": "alembic.ini"}]))
+    found = diagnose(incident)
+    assert not found.reproduced and found.finding.mechanism == "none", found.finding
+
+
 def test_a_revision_that_only_another_environment_has_is_told_with_its_file(write_incident):
     sections = (
         f"[orders]\nscript_location = orders\n[stock]\nscript_location = stock\n[DEFAULT]\n{INI.splitlines()[-1]}\n"

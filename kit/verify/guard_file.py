@@ -1,4 +1,4 @@
-"""The guard as a file: a header with the constants of its incident, and the text of ``startup/child/guard.py`` below them."""
+"""The guard as a file: a header with the constants of its incident, and the texts of ``startup/child/`` below them."""
 
 import ast
 import pprint
@@ -22,6 +22,7 @@ from ..trace.values import Conflict, Site
 
 _CHILD = Path(child.__file__).parent
 _BELOW = "# ---- below this line is the text of every guard\n"
+_ABOVE = "# ---- above this line is the text of every guard\n"
 _UNNAMED = Meaning("Something that the kit has no name for.", "Fix what is named there.")
 _REMEDY = (
     "A guard goes into a repository. Of an error give a part in expect.error; in a step write $NAME in place of the value, "
@@ -135,9 +136,10 @@ def text_of(incident: Incident, content: Content, *, tried: str) -> str:
         tried=_in_docstring(tried),
         migrations=(_OF_MIGRATIONS if content.migrations else "") + (_OF_CHECK if content.check else ""),
     )
-    parts = ["guard", "guard_watch", *(["guard_migrations"] if content.migrations else [])]
+    parts = ["guard", "guard_watch", *(["ask_alembic", "guard_migrations"] if content.migrations else [])]
     parts += ["guard_check"] if content.check else []
-    modules = [(_CHILD / f"{part}.py").read_text("utf-8").partition(_BELOW) for part in parts]
+    texts = ((_CHILD / f"{part}.py").read_text("utf-8").partition(_ABOVE)[0] for part in parts)
+    modules = [text.partition(_BELOW) for text in texts]
     constants = {**content.constants, **content.migrations, **content.check}
     source = "\n\n".join(
         [

@@ -18,6 +18,8 @@ Tables are named as models name them, with the schema where it is not the defaul
 database that ``INCIDENT_SCRATCH`` names::
 
     {"tables": {table: [column as the probe describes it]}, "stopped": what ended it early, or null}
+
+What ``look`` does a guard does as well: it holds the text between the two lines below.
 """
 
 import atexit
@@ -25,6 +27,8 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+
+# ---- below this line is the text of every guard
 
 
 def configured(config_file):
@@ -77,7 +81,8 @@ def number_of(metadata):
     return [] if number is None else [number(metadata)]
 
 
-def look(config_file, named="", otherwise=""):
+def compared(config_file, named="", otherwise=""):
+    """What Alembic says through the application's env.py: see ``look`` above."""
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
@@ -221,6 +226,7 @@ def plain(value):
     return getattr(value, "text", value)
 
 
+# ---- above this line is the text of every guard
 def revision_of(error, folder):
     """Which revision an error came out of, and the line, as the beginning of a sentence; "" where none did."""
     tb, where, folder = error.__traceback__, "", os.path.join(os.path.realpath(folder), "")
@@ -359,7 +365,9 @@ def end():
 
 
 if __name__ == "__main__":
-    answer = {"look": look, "build": build, "upgrade": upgrade}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [folder for folder in sys.path if folder != here]  # a module there is none of the application's
+    answer = {"look": compared, "build": build, "upgrade": upgrade}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
     with open(sys.argv[3], "w") as file:
         json.dump(answer, file, default=str)
     end()

@@ -1,8 +1,8 @@
 """What every guard does: it starts a copy of the application and says whether the incident is back.
 
 A guard that is given out is a header with the constants of its incident, and below it the text of this module, of
-``guard_watch.py``, and, where migrations or a check are part of the incident, of ``guard_migrations.py`` or ``guard_check.py``. It runs without the kit,
-from Python 3.8 on.
+``guard_watch.py``, and, where migrations or a check are part of the incident, of ``ask_alembic.py`` and ``guard_migrations.py``, or of
+``guard_check.py``. It runs without the kit, from Python 3.8 on.
 """
 
 import http.client
