@@ -145,6 +145,19 @@ def test_env_py_finds_the_applications_module_where_one_of_the_kits_has_its_name
     assert not found.reproduced and found.finding.mechanism == "none", found.finding
 
 
+def test_alembic_is_asked_with_the_section_and_the_arguments_that_the_startup_gives_it(write_incident):
+    files = service({"service/orders.py": model("Order", "orders")}, {"a1": revision("a1", None, table("orders"))}, "")
+    env = files["migrations/env.py"].replace("; from", "import service.orders; from")
+    tenant = 'assert context.get_x_argument(as_dictionary=True)["tenant"] == "a b"\n    with create_engine'
+    files |= {
+        "alembic.ini": INI.replace("[alembic]", "[orders]"),
+        "migrations/env.py": env.replace("with create_engine", tenant),
+    }
+    startup = [{"command": "alembic -n orders -x 'tenant=a b' upgrade head && echo done"}]
+    diagnosis = diagnose(load(write_incident(files, startup=startup, checks=[{"migrations": "alembic.ini"}])))
+    assert not diagnosis.reproduced and diagnosis.finding.mechanism == "none", diagnosis.finding
+
+
 def test_a_revision_that_only_another_environment_has_is_told_with_its_file(write_incident):
     sections = (
         f"[orders]\nscript_location = orders\n[stock]\nscript_location = stock\n[DEFAULT]\n{INI.splitlines()[-1]}\n"

@@ -100,10 +100,21 @@ def flask_application(incident: Incident) -> tuple[str, str]:
     return named, served
 
 
+def alembic_words(incident: Incident) -> list[str]:
+    """What follows ``alembic`` in a command line of the steps; of several such lines the last."""
+    lines = [words for words in _commands(incident) if "alembic" in words]
+    return lines[-1][lines[-1].index("alembic") + 1 :] if lines else []
+
+
+def _asked(incident: Incident, space: Workspace) -> list[str]:
+    """What is handed on to the application's Alembic beside its configuration."""
+    return [*flask_application(incident), json.dumps([space.filled(word) for word in alembic_words(incident)])]
+
+
 def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
     """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
     answer = space.folder / f"{name}.json"
-    words = [space.python, _ALEMBIC, "look", config, str(answer), *flask_application(incident)]
+    words = [space.python, _ALEMBIC, "look", config, str(answer), *_asked(incident, space)]
     ran = run(words, space, incident.limits, name, traced=True)
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
@@ -124,7 +135,8 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     """
     answer = space.folder / f"{name}.json"
     with _emptied(incident, space) as empty:
-        ran = run([space.python, _ALEMBIC, "build", config, str(answer)], empty, incident.limits, name)
+        words = [space.python, _ALEMBIC, "build", config, str(answer), *_asked(incident, empty)]
+        ran = run(words, empty, incident.limits, name)
     if not answer.exists():
         return {}, str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
     built = json.loads(answer.read_text("utf-8"))
@@ -144,7 +156,7 @@ def bring(incident: Incident, space: Workspace, step: Preparation, name: str) ->
                 "('- migrations: path/alembic.ini'), or write the step as a command."
             )
         answer = str(space.folder / f"{name}.json")
-        words = [space.python, _ALEMBIC, "upgrade", config, answer, *flask_application(incident), step.text]
+        words = [space.python, _ALEMBIC, "upgrade", config, answer, *_asked(incident, space), step.text]
     elif step.kind == "rows":
         words = [space.python, _STATE, "rows", space.database_url, step.text]
     else:  # the kit's own interpreter: it has a driver, which the application's may lack

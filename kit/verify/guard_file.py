@@ -14,7 +14,7 @@ from ..diagnose.values import Looked
 from ..incident.model import Incident
 from ..incident.steps import Preparation
 from ..startup import child
-from ..startup.migrations import flask_application
+from ..startup.migrations import alembic_words, flask_application
 from ..startup.workspace import workspace
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
@@ -57,6 +57,7 @@ _COMMENTS = {
     "FROM_OUTSIDE": "  # they look like secrets: taken from the environment that the guard runs in",
     "PREPARE": "  # before the startup, on the same scratch database; must succeed",
     "FLASK_APPLICATION": "  # as the steps name it, and as they name it to a server",
+    "ALEMBIC": "  # what the steps give alembic on its command line",
     "SECONDS": "  # for one step",
 }
 
@@ -115,7 +116,8 @@ def content_of(
         "STARTUP": [(step.kind, step.text) for step in incident.startup],
         "SECONDS": incident.limits.seconds,
     }
-    of_migrations = {"MIGRATIONS": migrations, "FLASK_APPLICATION": flask_application(incident)} if migrations else {}
+    of_steps = {"FLASK_APPLICATION": flask_application(incident), "ALEMBIC": alembic_words(incident)}
+    of_migrations = {"MIGRATIONS": migrations, **of_steps} if migrations else {}
     meaning, remedy = _in_docstring(f"{mechanism}: {meaning}"), _in_docstring(remedy)
     return Content(title, meaning, remedy, constants, of_migrations, {"CHECK": check} if check else {})
 

@@ -1,8 +1,8 @@
 """Asks Alembic about a database, in the application's own interpreter: at head, and do models and schema agree?
 
-Run as ``python ask_alembic.py look|build|upgrade ALEMBIC_INI ANSWER [FLASK_APPLICATION [ELSE [REVISION]]]``; needs nothing but Alembic; Python 3.8 and
-later. ``look`` runs the application's ``env.py`` as ``alembic check`` does, and migrates nothing. ``ANSWER``
-becomes a file of JSON::
+Run as ``python ask_alembic.py look|build|upgrade ALEMBIC_INI ANSWER FLASK_APPLICATION ELSE WORDS [REVISION]``, with the words that the
+startup gives ``alembic``, as JSON; needs nothing but Alembic; Python 3.8 and later. ``look`` runs the application's ``env.py`` as
+``alembic check`` does, and migrates nothing. ``ANSWER`` becomes a file of JSON::
 
     {"current": [revision], "heads": [revision], "differences": [sentence], "differing": [table],
      "models": {table: [column]},      what env.py hands to Alembic as target_metadata
@@ -26,16 +26,19 @@ import atexit
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # ---- below this line is the text of every guard
 
 
-def configured(config_file):
-    """Alembic's configuration. Flask-Migrate's file does not say where the scripts lie: beside it, if they do."""
-    from alembic.config import Config
+def configured(config_file, words):
+    """Alembic's configuration, with the words of its command line. Flask-Migrate's file does not say that the scripts lie beside it."""
+    from alembic.config import CommandLine, Config
 
-    config = Config(config_file)
+    options = None
+    with suppress(SystemExit):  # they may be another program's
+        options = CommandLine().parser.parse_known_args(words)[0] if words else None
+    config = Config(config_file, ini_section=options.name if options else "alembic", cmd_opts=options)
     beside = os.path.dirname(os.path.abspath(config_file))
     if not config.get_main_option("script_location") and os.path.exists(os.path.join(beside, "env.py")):
         config.set_main_option("script_location", beside.replace("%", "%%"))
@@ -81,14 +84,14 @@ def number_of(metadata):
     return [] if number is None else [number(metadata)]
 
 
-def compared(config_file, named="", otherwise=""):
+def compared(config_file, named, otherwise, words):
     """What Alembic says through the application's env.py: see ``look`` above."""
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
     from sqlalchemy import inspect
 
-    config = configured(config_file)
+    config = configured(config_file, words)
     script = ScriptDirectory.from_config(config)
     state = {"heads": sorted(script.get_heads()), "current": None, "models": {}, "database": {}}
     state.update(handed=[], differences=[], differing=[], passed_over=[])
@@ -239,7 +242,7 @@ def revision_of(error, folder):
     return where
 
 
-def build(config_file, named="", otherwise=""):
+def build(config_file, named, otherwise, words):
     """What the revisions make of an empty database, without running env.py: tables to their columns."""
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
@@ -248,7 +251,7 @@ def build(config_file, named="", otherwise=""):
     if os.getcwd() not in sys.path:
         # As Flask has it, and whoever sets prepend_sys_path: revisions may import the application.
         sys.path.append(os.getcwd())
-    script = ScriptDirectory.from_config(configured(config_file))
+    script = ScriptDirectory.from_config(configured(config_file, words))
     url = os.environ.get("INCIDENT_SCRATCH")
     built = {"tables": {}, "stopped": None}
 
@@ -270,10 +273,10 @@ def build(config_file, named="", otherwise=""):
     return built
 
 
-def upgrade(config_file, named="", otherwise="", revision="head"):
+def upgrade(config_file, named, otherwise, words, revision):
     from alembic import command
 
-    with in_application(configured(config_file), named, otherwise) as config:
+    with in_application(configured(config_file, words), named, otherwise) as config:
         command.upgrade(config, revision)
     return {}
 
@@ -367,7 +370,9 @@ def end():
 if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [folder for folder in sys.path if folder != here]  # a module there is none of the application's
-    answer = {"look": compared, "build": build, "upgrade": upgrade}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
-    with open(sys.argv[3], "w") as file:
+    kind, config_file, target, named, otherwise, words, *revision = sys.argv[1:]
+    work = {"look": compared, "build": build, "upgrade": upgrade}[kind]
+    answer = work(config_file, named, otherwise, json.loads(words), *revision)
+    with open(target, "w") as file:
         json.dump(answer, file, default=str)
     end()
