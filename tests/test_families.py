@@ -10,7 +10,7 @@ import pytest
 from histories import History
 from miniatures import EXPECTED, judged, python
 
-from kit.diagnose.decision import decide_mechanism, find_mechanism
+from kit.diagnose.decision import decide_mechanism, decided, find_mechanism
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.explanations import MEANINGS, meaning_of_error
 from kit.diagnose.metadata_runs import _sees
@@ -20,7 +20,7 @@ from kit.diagnose.registries import _against, _shadowed
 from kit.diagnose.removed_apis import _user
 from kit.diagnose.two_registrations import is_library
 from kit.diagnose.undecided import _words_of
-from kit.diagnose.values import Case, Looked
+from kit.diagnose.values import Case, Looked, Outcome
 from kit.incident import load
 from kit.startup.migrations import Migrations
 from kit.trace.routes import Route
@@ -117,6 +117,11 @@ FAULTS = {
         {"main.py": "import sqlalchemy\nfrom shop_rates import RATES"},
         "no-such-module",
         ["service/main.py:2"],
+    ),
+    "a package in front of the module that is meant": (
+        {"shop.py": "app = 1\n", "shop/__init__.py": "", "main.py": "import sqlalchemy\nfrom service.shop import app"},
+        "module-and-package-side-by-side",
+        ["service/shop/__init__.py:1", "service/shop.py:1"],
     ),
     "a module that stands beside the one that asks": (
         {"settings.py": "", "main.py": "import sqlalchemy\nimport settings"},
@@ -577,6 +582,17 @@ SAID = {  # an error as its library says it, and words of what it usually means;
     "The seat 'A1' already assigned to Table 'orders'": None,
     "Can't determine polymorphic_on value 'kind' - no attribute is mapped to this name.": "does not have",
     "Class <class 'sqlalchemy.sql.elements.SQLCoreOperations'> directly inherits TypingOnly but has additional attributes {'__firstlineno__'}.": "older than this Python",
+    "Columns with foreign keys to other columns must be declared as @declared_attr callables on declarative mixin classes. ": "makes no copy",
+    "Python dataclasses error encountered when creating dataclass for 'Entry': TypeError(\"non-default argument 'size' follows default argument\").": "mixins and base",
+    "non-default argument 'size' follows default argument": None,
+    '(psycopg2.errors.UndefinedObject) type "mood" does not exist\nLINE 1: ALTER': "nothing has created",
+    '(psycopg2.errors.UndefinedObject) type "citext" does not exist\nLINE 1: ALTER': "an extension",
+    "(psycopg2.errors.UndefinedFunction) function uuid_generate_v4() does not exist\nLINE 1": "an extension",
+    "the content type of the answer does not exist": None,
+    "Could not locate a Flask application. Use the 'flask --app' option": "does not know the application",
+    "invalid interpolation syntax in 'postgresql://shop:a%40b@db/shop' at position 19": "a per cent sign",
+    "exit code 4: Failed to find attribute 'app' in 'shop.web'.": "has no application",
+    "name 'geoalchemy2' is not defined": "neither defines nor imports",
     "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
 }
 
@@ -694,7 +710,6 @@ def test_a_task_that_no_worker_imported_is_decided_by_its_module_imported_there(
 
 
 JOINS = {  # the classes' own lines, and by which keys the mappers configure
-    "several foreign keys": (KEY + '\norders = relationship("Order")', OWNER + '\nbuyer = Column(ForeignKey("users.id"))', 1),
     "an association table without any": (
         KEY + '\norders = relationship("Order", secondary=Table("both", Base.metadata, Column("user", Integer), Column("order", Integer)))',
         "pass",
@@ -870,6 +885,23 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
         ["main.py:6"],
         "without partners.tickets in the INSTALLED_APPS that come to service/main.py:6",
     ),
+    "several foreign keys": (
+        {
+            "main.py": models(
+                user=KEY + '\norders = relationship("Order")', order=OWNER + "\nbuyer = Column(ForeignKey(User.id))"
+            )
+            + "User()\n"
+        },
+        "no-join-condition",
+        ["main.py:9", "main.py:6", "main.py:10", "main.py:13", "main.py:14"],
+        "a foreign key between the two tables, as soon as they are there",
+    ),
+    "a package in front of the module that is meant": (
+        {"../shop.py": "app = 1\n", "../shop/__init__.py": "", "main.py": "import sqlalchemy\nfrom shop import app"},
+        "module-and-package-side-by-side",
+        ["../shop/__init__.py:1", "../shop.py:1"],
+        "the package shop with what shop.py holds",
+    ),
     "a joined inheritance": (
         {"main.py": models() + JOINED},
         "no-join-condition",
@@ -934,6 +966,23 @@ def test_a_mechanism_that_no_text_shows_is_decided_by_a_run_all_the_same(write_i
     assert without is (
         None if "computes" in shown or mechanism in ("no-join-condition", "name-on-another-metadata") else False
     )
+
+
+NOT_RUN = {  # a revision's operations, and what the error says of the rows that no run could ask about
+    "an error that rows alone raise": ([BOATS.format(more=", nullable=False"), 'op.execute("insert into boats (id) values (1)")'], "migration-fails-on-data"),
+    "any other error": (['op.add_column("ships", sa.Column("name", sa.Text))'], "undecided"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shown", NOT_RUN)
+def test_rows_are_blamed_without_a_run_only_for_what_rows_alone_raise(write_incident, shown):
+    operations, mechanism = NOT_RUN[shown]
+    files = {normpath(f"service/{name}"): text for name, text in revised(*operations).items()}
+    startup = [{"command": "alembic upgrade head"}]
+    incident = load(write_incident(files, app={"python": python("2.0")}, startup=startup, expect={}))
+    decision = decided(incident, look_at(incident), lambda run: Outcome(run.says, "undecided", "it could not be run"))
+    assert decision.finding.mechanism == mechanism, decision
+    assert mechanism != "undecided" or "could not be run" in decision.finding.against["migration-fails-on-data"]
 
 
 WRAPPED = {

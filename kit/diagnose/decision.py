@@ -84,9 +84,9 @@ def decided(
         progress(f"{fault.mechanism}? {fault.experiment.says}")
         outcomes.append(ask(fault.experiment))
         outcome = outcomes[-1]
-        if outcome.outcome != "refuted":
+        if outcome.outcome == "confirmed" or outcome.outcome == "undecided" and not fault.experiment.needed:
             return Decision(finding, conflict, fault, tuple(outcomes))
-        refuted[fault.mechanism] = f"refuted: {outcome.says}: {outcome.seen}"
+        refuted[fault.mechanism] = f"{outcome.outcome}: {outcome.says}: {outcome.seen}"
 
 
 def find_mechanism(

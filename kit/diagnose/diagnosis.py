@@ -28,16 +28,7 @@ from ..trace.values import Behind, Conflict, Error, Registration, Site
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Column, Definitions, compare
 from .hypotheses import Tested, test_all
-from .observation import (
-    RACES,
-    TIMES,
-    first_answer,
-    look_until_shown,
-    may_race,
-    ran_of,
-    signed,
-    startup_of,
-)
+from .observation import RACES, TIMES, first_answer, look_until_shown, may_race, ran_of, signed, startup_of
 from .registered_twice import Pair, judge
 from .smallest import Budget, Smallest, begin_tries, reduce_startup
 from .two_registrations import Finding

@@ -2,10 +2,13 @@
 
 import ast
 import re
+import shlex
 import sys
 from pathlib import PurePosixPath
+from posixpath import relpath
 
-from ..incident.steps import Step
+from ..incident.source import bound_by
+from ..incident.steps import Preparation, Step
 from ..startup.installed_packages import installed
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
@@ -21,6 +24,11 @@ _LACKS = re.compile(
     r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>\w+)'"
     r"|module '(?P<owner>\w+)' .*?has no attribute '(?P<attribute>\w+)'"
     r"|No module named '(?P<package>\w+)\.(?P<inner>[\w.]+)'"
+)
+# As Python says it, and the loaders of gunicorn, uvicorn and Flask, of a module that has not what is asked of it.
+_HAS_NOT = re.compile(
+    r"cannot import name '\w+' from '([\w.]+)' |Failed to find attribute '\w+' in '([\w.]+)'|Attribute \"\w+\" not found in module \"([\w.]+)\"|"
+    r"Failed to find Flask application or factory in module '([\w.]+)'"
 )
 _STANDS_FOR = "import importlib, sys\n\nsys.modules[__name__] = importlib.import_module({!r})\n"
 # As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
@@ -86,15 +94,7 @@ def _asked_of(error: Error) -> tuple[str, str] | None:
 
 def _binding_of(case: Case, file: str, name: str) -> int | None:
     """The line at module level that binds a name; None where there is none."""
-    for node in case.tree(file).body:
-        names = {getattr(node, "name", None)}
-        names |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
-        names |= {getattr(getattr(node, "target", None), "id", None)}
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in node.names}
-        if name in names:
-            return node.lineno
-    return None
+    return next((node.lineno for node in case.tree(file).body if name in bound_by(node)), None)
 
 
 def library_shadowed(case: Case, error: Error) -> Fault | None:
@@ -123,6 +123,26 @@ def library_shadowed(case: Case, error: Error) -> Fault | None:
     }
     experiment = _library_itself(case, file, library, lacking, match[0])
     return Fault("library-shadowed", because, sites=sites, against=against, error=error, experiment=experiment)
+
+
+def module_behind_package(case: Case, error: Error) -> Fault | None:
+    """What is asked of a package stands in a module of the same name beside it, which Python never takes."""
+    match = said_by(error, _HAS_NOT)
+    name = next(filter(None, match.groups())) if match else ""
+    package = next((i.file for i in case.trace.imports if i.application and i.module == name), None) or ""
+    beside = f"{package.removesuffix('/__init__.py')}.py"
+    if not package.endswith("/__init__.py") or beside not in _files(case):
+        return None
+    because = (
+        f"{beside} and {package} stand side by side: Python takes the package for {name}, and never {beside}",
+        f"seen as: {first_line(error.text)}",
+    )
+    sites = (Place("taken", package, 1, name, name), Place("hidden", beside, 1, name))
+    files = (shlex.quote(relpath(file, case.incident.app.workdir)) for file in (beside, package))
+    step = Preparation.model_validate({"command": f"cat {' >> '.join(files)}"})
+    incident = case.incident.model_copy(update={"prepare": [*case.incident.prepare, step]})
+    run = Experiment(f"the package {name} with what {beside} holds", incident, gone(match[0].strip()))
+    return Fault("module-and-package-side-by-side", because, sites=sites, error=error, experiment=run)
 
 
 # What stands in the file's place: the next of its name on the path.
@@ -232,7 +252,8 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
     asker = str(asks) if asks else f"step {command[0]}"
     because = (
         f"{asker} asks for {module}, and no folder on the path of this step holds it: {first_line(str(error))}",
-        f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
+        f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}"
+        + (f", and it ran in {case.incident.app.workdir}" if case.incident.app.workdir != "." else ""),
     )
     app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
     changed = case.incident.model_copy(update={"app": app})
@@ -316,5 +337,5 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
     return Fault("no-such-module", tuple(because), sites=tuple(sites), experiment=run, **more)
 
 
-MECHANISMS = of_failures(library_shadowed) + [circular_import, import_failure_swallowed]
+MECHANISMS = of_failures(module_behind_package, library_shadowed) + [circular_import, import_failure_swallowed]
 MECHANISMS += of_failures(no_such_module) + of_failures(module_not_on_path)

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from ..incident.source import attribute_of
+from ..incident.source import assigned_name, attribute_of, nodes_at
 from ..trace.values import Error, Registration
 from .experiments import first_line, gone_with, run_before, said_by
 from .unseen_tables import same_table
@@ -39,12 +39,14 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
     lack = "several foreign keys link" if several else "no foreign key links"
     through = f" through {secondary[1]}" if secondary else ""
+    keys = _keys(case, parent, *([child] if child else [])) if several else []
+    through += f": {' and '.join(f'{key.name} at {key}' for key in keys)}" if keys else ""
     because = (
         f"the relationship {class_}.{attribute} at {parent.site.file}:{line} joins {tables}, and {lack} them{through}",
         f"seen as: {first_line(error.text)}, when the mappers were configured{_by(case, error)}",
     )
     sites = [Place("relationship", parent.site.file, line, f"{class_}.{attribute}", parent.site.module)]
-    sites += [Place.of("table", holder.site) for holder in (parent, child) if holder is not None]
+    sites += [Place.of("table", holder.site) for holder in (parent, child) if holder is not None] + keys
     against = {
         "class-not-imported": f"both classes are there, {tables}" if child else f"{class_} is there, at {parent.site}",
         "ambiguous-class-name-in-registry": f"one class is meant by {target}",
@@ -79,6 +81,18 @@ def _table(case: Case, name: str) -> Registration | None:
     """What was registered first under the name of a table, with its schema or without."""
     there = (it for it in case.trace.registrations if it.outcome in ("registered", "reflected") and not it.removed)
     return next((registration for registration in there if same_table(name, registration.table)), None)
+
+
+def _keys(case: Case, *tables: Registration) -> list[Place]:
+    """The statements of two classes that make a foreign key from one's table to the other's."""
+    names = "|".join(
+        re.escape(name) for it in tables for name in (it.table, (it.class_ or it.table).rpartition(".")[2])
+    )
+    at = ((it.site.file, nodes_at(case.tree(it.site.file), it.site.line, ast.ClassDef)) for it in tables)
+    written = [(file, node) for file, classes in at for class_ in classes[-1:] for node in class_.body]
+    key = re.compile(rf"ForeignKey.*\b(?:{names})\.", re.S)
+    keys = ((file, node) for file, node in written if key.search(ast.unparse(node)))
+    return [Place("foreign key", file, node.lineno, assigned_name(node)) for file, node in keys]
 
 
 def _by(case: Case, error: Error) -> str:

@@ -20,6 +20,7 @@ from .experiments import error_texts, failure, first_line, gone, with_keyword, w
 from .values import Case, Experiment
 
 _UPGRADE = re.compile(r"(?P<before>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b")
+_OF_ROWS = re.compile(r"IntegrityError|DataError|Violation\b")  # what only rows make a database say
 _EMPTY = "revision = {!r}\ndown_revision = {!r}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
 _MOST_MERGES = 500  # that are looked at, the newest
 
@@ -184,7 +185,8 @@ def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experim
         return True, "on empty tables it passes, and with one made-up row, too: it needs the rows that are there"
 
     says = f"revision {revision.id} after {' and '.join(revision.down) or 'nothing'}: on empty tables, and with a made-up row in each"
-    return Experiment(says, empty, judge, beside=(filled,))
+    needed = not any(_OF_ROWS.search(str(link)) for link in error.chain)
+    return Experiment(says, empty, judge, beside=(filled,), needed=needed)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     sites += [Place.of("raised", link.site, link.site.function) for link in chain[1:] if link.site]
     known = [*wrong, *(f"{link.as_cause}, raised at {link.site}" for link in chain if link is not failed)]
     if ways:
-        line = next((text.strip() for _, text in case.trace.excerpt(ways[-1], around=0)), "")
+        line = next((text.strip().rstrip(",:") for _, text in case.trace.excerpt(ways[-1], around=0)), "")
         by = f", reached by {' → '.join(map(str, ways[:-1]))}" if ways[:-1] else ""
         known.append(f"the statement that led to it is at {ways[-1]}{f': {line}' if line else ''}{by}")
     for place in _named(case, error) if error is not None else ():

@@ -56,6 +56,7 @@ class Experiment:
     :ivar edits: file to its whole new text, in the copy that is run
     :ivar hold: what the processes are held before in the runs ``beside``
     :ivar compares: Alembic is asked when the first run has ended, and ``judge`` takes what it says in place of the traces
+    :ivar needed: nothing but this run says so: the mechanism stands only where it is confirmed
     :ivar past: a file whose body comes to its end only past the place of the error: what the kit refuses later takes nothing back
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
@@ -68,6 +69,7 @@ class Experiment:
     hold: str | None = None
     compares: bool = False
     past: str = ""
+    needed: bool = False
 
 
 @dataclass(frozen=True)

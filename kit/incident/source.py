@@ -70,6 +70,17 @@ def assigned_name(statement: ast.stmt) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
+def bound_by(node: ast.AST) -> set[str]:
+    """The names that a statement binds where it stands."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    inner = [part for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)]
+    imports = [part for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
+    return {part.id for part in inner} | {name for part in imports for name in bound_by(part)}
+
+
 def attribute_of(tree: ast.AST, class_: str, attribute: str) -> ast.stmt | None:
     """The statement by which the body of a class of this name binds an attribute."""
     classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == class_)

@@ -8,7 +8,7 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from ...incident.source import parsed
+from ...incident.source import bound_by, parsed
 
 _MOVABLE = (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)
 BLANK = [cst.EmptyLine(indent=False)]
@@ -61,17 +61,6 @@ class Statement:
     def uses(self) -> frozenset[str]:
         """The names that anything in it reads, annotations in quotes among them."""
         return frozenset(name for node in self.nodes for name in names_read(node))
-
-
-def bound_by(node: ast.AST) -> set[str]:
-    """The names that a statement binds where it stands."""
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    inner = [part for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)]
-    imports = [part for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
-    return {part.id for part in inner} | {name for part in imports for name in bound_by(part)}
 
 
 def names_read(node: ast.AST) -> set[str]:
