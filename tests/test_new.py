@@ -377,7 +377,7 @@ LIBRARY = "/opt/venv/lib/python3.11/site-packages"
 def traceback(*frames: str, error: str) -> str:
     """A traceback of ``file:line:function`` frames."""
     lines = [
-        f'  File "{file}", line {line}, in {name}\n    …' for file, line, name in (one.split(":") for one in frames)
+        f'  File "{file}", line {line}, in {name}\n    …' for file, line, name in (one.rsplit(":", 2) for one in frames)
     ]
     return "\n".join(["Traceback (most recent call last):", *lines, error, ""])
 
@@ -837,6 +837,15 @@ def test_a_command_that_a_script_puts_together_first_is_what_it_starts(tmp_path)
     assert list(lines_of(project, "start.sh"))[-1].text == "exec gunicorn store.wsgi:application -b 0.0.0.0:$PORT"
 
 
+def test_a_program_that_shows_the_error_and_goes_on_is_ended_in_time(tmp_path):
+    start, text = Start((("command", "python -m store.jobs"),), "", 0), "command: still running after 25 seconds"
+    work = Search(
+        Project(written(tmp_path, {"main.py": ""})), Evidence(error="E: e", expected="e"), "python", tmp_path, print
+    )
+    after = lessons(work, Trial(Setup(start), None, 2, text, Evidence(error="E: e"), 26.0, text))
+    assert [setup.start.steps for setup in after] == [(("command", "timeout 15 python -m store.jobs || true"),)]
+
+
 @pytest.mark.parametrize(("seconds", "more"), [(26.0, [75.0]), (3.0, [])])
 def test_migrations_that_were_ended_at_their_limit_are_given_more_time_also_under_prepare(seconds, more, tmp_path):
     start, text = Start((("command", "alembic upgrade head"),), "", 0), "prepare 1: upgrade: a1: it was ended"
@@ -1043,6 +1052,25 @@ _DECLARED = {
     "a task that is made of others": (
         {"pyproject.toml": "[tool.pdm.scripts]\ndb = 'alembic upgrade head'\nweb = {cmd = 'uvicorn main:app'}\nstart = {composite = ['db', 'web']}\n"},
         ("alembic upgrade head", "uvicorn main:app"), ".", {},
+    ),
+    "a job of a CI service that is called test": (
+        {".github/workflows/ci.yml": "jobs:\n  test:\n    steps:\n      - run: |\n          alembic upgrade head\n          pytest -q\n"},
+        ("alembic upgrade head", "pytest -q"), ".", {},
+    ),
+    "an image that has what one folder holds, and no more of the application": (
+        {"Dockerfile": "FROM x\nWORKDIR /code\nCOPY requirements.txt .\nCOPY --chown=1 ./store /code\nCMD uvicorn store.main:app\n"},
+        ("uvicorn store.main:app",), "store", {},
+    ),
+    "an image that has a file beside what one folder holds": (
+        {"Dockerfile": "FROM x\nWORKDIR /code\nCOPY main.py .\nCOPY ./store /code\nCMD uvicorn store.main:app\n"},
+        ("uvicorn store.main:app",), ".", {},
+    ),
+    "a service that mounts more than its image has": (
+        {
+            "Dockerfile": "FROM x\nWORKDIR /code\nCOPY ./store /code\nCMD uvicorn store.main:app\n",
+            "docker-compose.yml": "services:\n  web:\n    build: .\n    command: uvicorn store.main:app --workers 2\n    volumes: ['.:/code', 'data:/data']\n",
+        },
+        ("uvicorn store.main:app --workers 2",), ".", {},
     ),
     "a target that goes to its folder first": (
         {"Makefile": "APP = main:app\nserve:\n\tcd store && uvicorn $(APP)\n"}, ("uvicorn main:app",), "store", {},
@@ -1977,6 +2005,47 @@ OF_LOGS = {
         f"[INFO] Booting worker with pid: 7\n[INFO] Using worker: sync\n{WSGI_CALL}",
         "serve: gunicorn main:app --bind 127.0.0.1:{port}",
         {},
+    ),
+    "a worker that took the place of one that was killed": (
+        {"main.py": ASGI},
+        "[INFO] Using worker: sync\n[INFO] Booting worker with pid: 7\n[ERROR] Worker (pid:7) was sent SIGKILL!\n"
+        f"[INFO] Booting worker with pid: 9\n{WSGI_CALL}",
+        "serve: gunicorn main:app --bind 127.0.0.1:{port}",
+        {},
+    ),
+    "a path that was typed on Windows": (
+        {"tools/report.py": "print(1)\n"},
+        "PS C:\\shop> python .\\tools\\report.py\nRuntimeError: of another kind\n",
+        "command: python ./tools/report.py",
+        {},
+    ),
+    "an installation of Python for Windows": (
+        {"alembic.ini": "[alembic]\nscript_location = moves\n", "moves/env.py": ""},
+        traceback(
+            *(
+                rf"C:\Users\Ana\AppData\Local\Programs\Python\Python312\lib\runpy.py:{line}:_run_code"
+                for line in (88, 196)
+            ),
+            r"D:\shop\venv\Lib\site-packages\alembic\config.py:640:main",
+            error="UnicodeDecodeError: 'gbk' codec can't decode byte 0x80",
+        ),
+        "command: alembic upgrade head",
+        {},
+    ),
+    "a command that a CI service says it runs": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "2026-05-29T11:20:10.1234567Z ##[group]Run flask db upgrade\n2026-05-29T11:20:11.1234567Z RuntimeError: of another kind\n",
+        "command: flask db upgrade",
+        {},
+    ),
+    "a variable that names the image's folder": (
+        {
+            "src/jobs/main.py": f"import os\n{ASGI}both = os.environ['JOBS'], os.environ['LEFT']\n",
+            "Dockerfile": "FROM x\nWORKDIR /srv/src\nENV JOBS=/srv LEFT=/srv/left\nCOPY . /srv\nCMD uvicorn jobs.main:app\n",
+        },
+        "web-1 | RuntimeError: of another kind\n",
+        "serve: uvicorn jobs.main:app --port {port}",
+        {"JOBS": "..", "LEFT": "/srv/left"},
     ),
     "a unit that names its program by its place": (
         {

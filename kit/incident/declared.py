@@ -96,7 +96,8 @@ def _below(project: Project, node, base: Command, programs: Collection[str]) -> 
     base = replace(base, workdir=workdir, env=env)
     name = node.get("name")
     for key, value in node.items():
-        if _NO_COMMAND.match(str(key)) or (key == "args" and "command" in node):
+        of_a_job = key == "test" and isinstance(value, dict)  # of a CI service, and no check of a container's health
+        if _NO_COMMAND.match(str(key)) and not of_a_job or (key == "args" and "command" in node):
             continue
         value = _with_arguments(value, node.get("args")) if key == "command" else value
         lines = [line if _SCRIPT.match(line) else relative(project, line, workdir, "") for line in _lines(value)]

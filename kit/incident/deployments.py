@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from posixpath import normpath
+from posixpath import normpath, relpath
 
 from .project import Project
 from .scripts import is_script
@@ -16,7 +16,7 @@ _WORKERS = {"arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream"}
 KNOWN = SERVERS | {*_WORKERS, "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash"}  # fmt: skip
 _BEFORE = {
     "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
-    "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1, "&": 0,
+    "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1, "timeout": 1, "&": 0,
 }  # fmt: skip
 _IN_SHELL = re.compile(r"[|<>;`\n]|\$\(|&(?!&)")
 
@@ -39,7 +39,8 @@ class Command:
     path: tuple[str, ...] = ()
     env: dict[str, tuple[str, str]] = field(default_factory=dict)  # name to value and place
     deployed: bool = True
-    home: str = ""  # of an image: the folder that the application's files are copied to
+    home: str = ""  # of an image: the folder that the application's files are copied to,
+    of_home: str = "."  # and the application's folder that is copied there
 
 
 def words_of(line: str) -> list[str]:
@@ -59,11 +60,8 @@ def words_of(line: str) -> list[str]:
                 words.pop(0)
         else:
             break
-    if (
-        len(words) > 1
-        and re.fullmatch(r"(?:\S*/)?python[\w.-]*", words[0])
-        and re.fullmatch(r"/\S*/bin/[\w.-]+", words[1])
-    ):
+    by_python = len(words) > 1 and re.fullmatch(r"(?:\S*/)?python[\w.-]*", words[0])
+    if by_python and re.fullmatch(r"/\S*/bin/[\w.-]+", words[1]):
         words = words[1:]  # a program of an environment by its script there
     return head + words
 
@@ -168,14 +166,15 @@ def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
 # -- images
 
 
-def image_of(project: Project, file: str, context: str = "", instead: tuple = ((), ())) -> Command:
+def image_of(project: Project, file: str, context: str = "", instead: tuple = ((), ()), mounts: str = "") -> Command:
     """A Dockerfile's last stage: its command, working folder, path and variables; ``context``: the folder that it is built of.
 
     :param instead: entry point and command that take the place of its own; an entry point that of its command, too
+    :param mounts: orders that copy what a service mounts
     """
     folder = str(PurePosixPath(file).parent)
-    stage, stages, values, copied, env = "", {"": ((), (), "")}, {}, {}, {}
-    text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M)
+    stage, stages, values, copied, env = "", {"": ((), (), "")}, {}, [], {}
+    text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M) + mounts
     for match in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
         order, rest = match[1].upper(), re.sub(r"\\\n\s*", " ", match[2]).strip()
         entry, command, workdir = stages[stage]
@@ -189,10 +188,9 @@ def image_of(project: Project, file: str, context: str = "", instead: tuple = ((
         elif order == "WORKDIR":
             workdir = rest.strip("'\"") if rest.startswith("/") else f"{workdir.rstrip('/')}/{rest}"
         elif order in ("COPY", "ADD") and "--from" not in rest:
-            parts = rest.split()
-            if len(parts) >= 2:
-                target = parts[-1] if parts[-1].startswith("/") else f"{workdir}/{parts[-1]}"
-                copied.setdefault(normpath(target), str(PurePosixPath(parts[-2].lstrip("/") or ".")))
+            *parts, target = [part for part in rest.split() if not part.startswith("--")] or [""]
+            target = normpath(target if target.startswith("/") else f"{workdir}/{target}")
+            copied += [(target, str(PurePosixPath(part.lstrip("/") or "."))) for part in parts]
         elif order == "ENV":
             env |= {name: (value, file) for name, value in _env_of(_filled(rest, values))}
         elif order in ("ENTRYPOINT", "CMD"):
@@ -204,12 +202,14 @@ def image_of(project: Project, file: str, context: str = "", instead: tuple = ((
     entry, command, workdir = stages[deployed[-1]] if any(stages[deployed[-1]][:2]) else stages[stage]
     entry, command = instead if instead[0] else (entry, instead[1] or command)
     folder = context or folder
-    homes = {in_image: folder for in_image, source in copied.items() if source in (".", folder)}
-    # Of what is copied below the working folder: the folder that it is copied from.
+    homes = {in_image: folder for in_image, source in copied if source in (".", folder)}
+    # Of what is copied below the working folder: the folder that it is copied from; of one that is copied alone, itself.
     work = normpath(workdir or "/")
-    below_it = [(f"./{source}", at[len(work) :]) for at, source in copied.items() if at.startswith(f"{work}/")]
-    for source, rest in below_it:
-        if source.endswith(rest) and (project.root / folder / source).is_dir():
+    inner = [(f"./{source}", at[len(work) :]) for at, source in copied if f"{at}/".startswith(f"{work}/")]
+    code = [source for source, _ in inner if PurePosixPath(source).suffix in ("", ".py", ".ini", ".sh")]
+    for source, rest in inner:
+        alone = rest or code == [source]
+        if alone and source.endswith(rest) and (project.root / folder / source).is_dir():
             homes.setdefault(work, normpath(f"{folder}/{source.removesuffix(rest)}"))
     home = max(homes, key=len, default=workdir)
     folder = homes.get(home, folder)
@@ -218,7 +218,7 @@ def image_of(project: Project, file: str, context: str = "", instead: tuple = ((
     lines = _joined(project, entry, command, below, home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
     path = tuple(str(PurePosixPath(folder, part)) for part in path)
-    return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env, home=home)
+    return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env, home=home, of_home=folder)
 
 
 def _filled(text: str, values: dict[str, str]) -> str:
@@ -306,14 +306,18 @@ def images(project: Project) -> Iterator[Command]:
             folder = str(PurePosixPath(file).parent)
             aside = re.search(r"(?:^|/)\.?(?:docker|deploy\w*|build|containers?|images?|infra)(?:/|$)", folder)
             bare = aside and not any(python.startswith(f"{folder}/") for python in project.python)
-            yield from _entered(
-                image_of(project, file, "." if bare else "")
-            )  # a folder of its own for what is built of the root
+            # A folder of its own for what is built of the root.
+            yield from _entered(project, image_of(project, file, "." if bare else ""))
 
 
-def _entered(command: Command) -> Iterator[Command]:
-    """A command, and what its entry script is given, since that script may need what only the image has."""
-    yield command
+def _entered(project: Project, command: Command) -> Iterator[Command]:
+    """A command, with the copy's files where variables name the image's, and what its entry script is given, which may need the image."""
+    env, home = dict(command.env), command.home.rstrip("/") or "/"
+    for name, (value, at) in env.items():
+        place = normpath(f"{command.of_home}/{value[len(home) :]}") if f"{value}/".startswith(f"{home}/") else None
+        if place and (project.root / place).exists():
+            env[name] = relpath(place, command.workdir), at
+    yield (command := replace(command, env=env))
     entered = re.fullmatch(r"(?:ba)?sh \S+ (\S.*)", command.lines[0], re.S) if len(command.lines) == 1 else None
     if entered and program_of(entered[1]) in KNOWN:
         yield replace(command, lines=split_lines(entered[1]), weight=command.weight - 7)
@@ -339,11 +343,13 @@ def composes(project: Project) -> Iterator[Command]:
             workdir = below if (project.root / below).is_dir() else "."
             lines = tuple(relative(project, line, workdir, "") for line in (*instead[0], *instead[1]))
             base = Command(lines, file, 0, workdir)
-            base = image_of(project, image, below, instead) if project.has(image) else base
+            volumes = re.findall(r"(?<!\S)(\.[\w./-]*):(/[\w./-]+)", " ".join(map(str, service.get("volumes") or ())))
+            mounts = (f"\nCOPY {relpath(normpath(PurePosixPath(folder, here)), below)} {at}" for here, at in volumes)
+            base = image_of(project, image, below, instead, "".join(mounts)) if project.has(image) else base
             env = base.env | _dotenv(project, str(folder)) | of_files(project, service.get("env_file"), str(folder))
             env |= _compose_env(service.get("environment"), file, project.text(file), name)
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], base.home, base.home)
-            yield from _entered(replace(base, at=f"{file} (service {name})", weight=26, env=env, path=path))
+            yield from _entered(project, replace(base, at=f"{file} (service {name})", weight=26, env=env, path=path))
 
 
 def _written(value) -> tuple[str, ...]:

@@ -152,8 +152,7 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         database_env = SCRATCH if urls else database_env
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
-    linked = interpreter.linked(project.root) if not evidence.missing_modules else ()
-    links = [place for place in linked if place not in start.path]
+    links = [at for at in interpreter.linked(project.root) if not (evidence.missing_modules or at in start.path)]
     known |= {"path": "installed as a link to this folder: what runs is the copy's"} if links else {}
     return Setup(start, (*start.path, *links), values, database, driver, database_env, score=start.score, known=known)
 

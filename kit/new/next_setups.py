@@ -101,15 +101,17 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
     ended = trial.seconds > setup.seconds if trace is None else trace.broke
     migrates = "upgrade" in f"{setup.start} {setup.prepare}"
     slow = migrates if trace is None else trial.level >= 2 if trial.seen.error else setup.start.serves or migrates
-    if ended and slow and setup.seconds < 60:
+    *before, (kind, last) = setup.start.steps
+    if ended and trial.level >= 2 and kind == "command" and not last.startswith(("timeout ", "sh ")):
+        yield _started(setup, "it goes on after the log's error", [*before, (kind, f"timeout 15 {last} || true")])
+    elif ended and slow and setup.seconds < 60:
         yield setup.changed("limits", f"it was not up after {setup.seconds:g} seconds", seconds=75.0)
 
 
 def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     """Variables that the trial misses and the log does not; a settings class names them by its fields."""
     setup, known = trial.setup, {variable.name: variable for variable in work.variables}
-    names = named(trial.seen.missing_variables, work.variables)
-    names -= {*work.evidence.missing_variables, *setup.env}
+    names = named(trial.seen.missing_variables, work.variables) - {*work.evidence.missing_variables, *setup.env}
     env = dict(setup.env)
     examples = () if names or refused_settings(work.project, work.evidence.text) else (work.project, work.variables)
     if examples and (shown := refused_examples(*examples, trial.seen.text, frozenset(env))):
@@ -236,10 +238,9 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     """What Alembic asks for first; a check that agrees where the log's did not."""
     setup, text, log_text = trial.setup, trial.seen.error, work.evidence.text
     *before, (kind, last) = setup.start.steps
-    program = program_of(last)
-    upgrade = ("command", "flask db upgrade" if program == "flask" else "alembic upgrade head")
-    if program not in ("alembic", "flask"):
+    if (program := program_of(last)) not in ("alembic", "flask"):
         return
+    upgrade = ("command", "flask db upgrade" if program == "flask" else "alembic upgrade head")
     if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
         yield _started(setup, "a check needs the database at head", [*before, upgrade, (kind, last)])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level

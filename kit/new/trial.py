@@ -35,7 +35,6 @@ _BETTER = 5  # points of a candidate's score
 SHOWN = 3  # levels of what a trial shows: the log's error at the log's lines,
 _ERROR = 2  # the log's error elsewhere,
 _KIND = 1  # an error of its type at its lines
-_OF_THE_URL = re.compile(r"\b(?:postgres\w*|mysql|mariadb|sqlite)(?:\+\w+)?://|\bdatabase[ _]ur[il]\b", re.I)
 
 
 @dataclass(frozen=True)

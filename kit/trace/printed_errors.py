@@ -98,7 +98,7 @@ def last_error(output: str) -> str:
     failure = "".join(_OF_PYTEST.split(output)[1:2])
     marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failure, re.M)[-1:]
     marked = marked or re.findall(r"^E +(\S.*)$", failure, re.M)[:1] or failure.split("\n\n")[0].split("\n")[1:2]
-    first = [line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: "))][:1]
+    first = [line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: ", "Failed to find "))][:1]
     named = [" ".join(match.split()) for match in _NAMED.findall(output)][-1:]
     return next(iter([*marked, *first, *named, *lines[-1:]]), "it printed nothing").strip(" │|")
 

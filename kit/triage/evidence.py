@@ -292,7 +292,7 @@ def _request(text: str, frames: Sequence[Placed], project: Project, raised: bool
 
 def _workers(text: str) -> int | None:
     booted = re.findall(r"Booting worker with pid: (\d+)", text)
-    first = re.split(r"Worker exiting|exited with code|Exception in worker", text)[0]
+    first = re.split(r"Worker exiting|exited with code|Exception in worker|was sent SIG|due to signal", text)[0]
     begun = set(re.findall(r"Booting worker with pid: (\d+)", first)) or set(booted[:1])
     begun = begun or set(re.findall(r"Started server process \[(\d+)\]", first))
     return len(begun) if len(begun) > 1 else 1 if booted else None

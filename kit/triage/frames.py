@@ -17,7 +17,9 @@ from ..incident.source import decoded
 from ..incident.sources import files_below
 from .logs import LogFrame
 
-_LIBRARY = re.compile(r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/")
+_LIBRARY = re.compile(
+    r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/|^(?i:(\w:|~/AppData)/.*((python|conda|mamba)[\w.-]*|/envs/[^/]+)/lib)/"
+)
 _INSTALLED = ("site-packages", "dist-packages")
 _LARGEST = 8 << 20  # bytes of a source file
 _MOST_ROOTS = 8  # places in the repository that are tried

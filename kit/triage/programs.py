@@ -13,7 +13,7 @@ from .frames import Placed, is_console_script, is_library, names_in, place
 from .logs import Log, LogFrame
 
 LIBRARY = re.compile(
-    r"(?P<prefix>.*?)[/\\]lib(?:64)?[/\\]python(?P<version>3\.\d+)[/\\](?:site|dist)-packages[/\\](?P<rest>.+)"
+    r"(?P<prefix>.*?)[/\\][Ll]ib(?:64)?[/\\](?:python(?P<version>3\.\d+)[/\\])?(?:site|dist)-packages[/\\](?P<rest>.+)"
 )
 _BANNERS = (
     (r"Starting gunicorn|\[INFO\] Booting worker with pid", "gunicorn"),
@@ -34,7 +34,7 @@ _INSIDE = re.compile(
 _RUNNERS = {"make", "just", "task", "poe", "invoke"}
 # A prompt, whatever it shows before its last sign; what a shell that tells its commands, a container's build or a task runner puts there.
 _TYPED = re.compile(
-    r"^(?:[^\n\"'=]{0,80}?(?:(?:[$#%❯✗»]|(?<!\.)>)[ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+)"
+    r"^(?:[^\n\"'=]{0,80}?(?:(?:[$#%❯✗»]|(?<!\.)>)[ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+|[^\n]{0,40}##\[group\]Run[ \t]+)"
     r"(?:[✗$»][ \t]+)?(?P<line>(?:[A-Z_]+=\S+[ \t]+)*[\w./-]+(?:[ \t][^\n]*)?)$",
     re.M,
 )
@@ -76,7 +76,8 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
     scripts, tasks = ({name for _, _, name, _ in of(project)} for of in (console_scripts, tasks_of))
     for match in _TYPED.finditer(text):
         at = f"typed in the log, line {text.count(chr(10), 0, match.start()) + 1}"
-        for line in split_lines(_INSIDE.sub("", match["line"])):
+        typed = match["line"].replace("\\", "/") if re.match(r"[^>]*\b[A-Z]:\\[^>]*>", match[0]) else match["line"]
+        for line in split_lines(_INSIDE.sub("", typed)):
             words = words_of(line)
             if words and (words[0] in tasks or words[0] in _RUNNERS and words[1:]):
                 keep(Program("task", words[0] if words[0] in tasks else words[1], at))
