@@ -84,13 +84,13 @@ def once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def bundled_page(once, tmp_path_factory, worker_id):
-    """The page of the bundled incident, made once for all tests as `make postmortem` makes it; .ipynb and .json beside it."""
+    """The page of the bundled incident, made once for all tests as `make postmortem` makes it; beside it .ipynb, .json and its diagnosis."""
     base = tmp_path_factory.getbasetemp()
     page = (base if worker_id == "master" else base.parent) / "bundled" / "postmortem.html"
 
     def make() -> str:
         incident = PROJECT / "notebooks" / "incidents" / "energy_events"
-        words = [sys.executable, "-m", "kit", "postmortem", incident, "-o", page]
+        words = [sys.executable, "-m", "kit", "postmortem", incident, "-o", page, "--trace", page.with_suffix(".gz")]
         done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
         return done.stderr

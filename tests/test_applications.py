@@ -31,7 +31,7 @@ from showing import active
 
 from kit import views
 from kit.diagnose.decision import faults_of, find_mechanism
-from kit.diagnose.diagnosis import diagnose, reproduce
+from kit.diagnose.diagnosis import diagnose, load_diagnosis, reproduce
 from kit.diagnose.experiments import decide
 from kit.diagnose.observation import look_at
 from kit.diagnose.values import Case
@@ -48,11 +48,9 @@ from kit.views.report import diagnose_report
 from kit.views.terminal import diagnosis_lines
 
 RACING = {name for name in WITH_FIXES if name not in JUDGED_FIXES}
-# Whose fixes are run by make test, beside the bundled incident (served, Alembic) and those that are judged by what is kept:
-# one of each kind of step and of end.
+# Whose fixes are run by make test, beside the bundled incident (served, Alembic), those of the pages that are compared with
+# kept ones, and those that are judged by what is kept: one of each kind of step and of end.
 VERIFIED = {
-    "extend-existing-merged-two-models",
-    "half-import-retried",
     "loggers-disabled",
     "main-module-imported-again-spawn",
     "model-module-not-imported-by-env",
@@ -184,7 +182,9 @@ def named(name: str, fixes: list[str] | None = None) -> object:
 
 
 @pytest.mark.parametrize(("name", "fixes"), [named(RACE, ["lock"]), *map(named, WITH_FIXES)])
-def test_each_fix_of_an_application_gets_the_verdict_that_running_it_shows(name, fixes):
+def test_each_fix_of_an_application_gets_the_verdict_that_running_it_shows(name, fixes, monkeypatch):
+    if fixes:  # of the race; all its starts are for make test-all
+        monkeypatch.setattr("kit.verify.verification.MOST", 7)
     verification = verify(incident_of(APPLICATIONS / name), only=fixes)
     assert verification.reproduced
     shown = {one.name: one.verdict for one in verification.fixes}
@@ -352,11 +352,16 @@ def test_diagnose_of_a_healthy_application_accuses_nobody(kit):
     assert said.code == 3 and said.json["mechanism"] == "none" and said.json["masked"] == []
 
 
+of_the_bundled_page = pytest.mark.xdist_group("energy_events")  # whose worker waits for the page
+
+
 @pytest.fixture(scope="module")
-def energy_events(once):
-    return once("diagnosis", lambda: diagnose(load(PROJECT / "notebooks" / "incidents" / "energy_events")))
+def energy_events(bundled_page):
+    """The diagnosis that the page's own run kept."""
+    return load_diagnosis(bundled_page.with_suffix(".gz"))
 
 
+@of_the_bundled_page
 class TestTheBundledIncident:
     def test_its_mechanism_is_a_second_class_in_another_file(self, energy_events):
         assert energy_events.finding.mechanism == "second-class-same-table-other-file"
@@ -475,6 +480,7 @@ def test_a_merge_that_fails_half_way_is_not_said_to_be_silent(write_incident, du
     assert judge_start(found.trace).seen.count("RuntimeError: no extra") == 1  # though it was caught twice
 
 
+@of_the_bundled_page
 def test_what_stands_in_the_sources_is_set_against_what_ran(energy_events):
     shown = reasons.static_and_run(energy_events)
     row = next(row for row in shown.html.replace("<wbr>", "").split("<tr")[1:] if "env_py" in row)
@@ -482,6 +488,7 @@ def test_what_stands_in_the_sources_is_set_against_what_ran(energy_events):
     assert "1 ran without an import statement" in shown.text
 
 
+@of_the_bundled_page
 def test_a_log_of_another_build_refutes_that_it_comes_from_the_source_at_hand(energy_events):
     (tested,) = [one for one in energy_events.hypotheses if one.kind == "log-matches-source"]
     assert tested.verdict == "refuted" and "of the log is not in" in tested.evidence

@@ -2,6 +2,11 @@
 
 import pytest
 
+from kit.incident.load import load
+from kit.investigate import propose
+from kit.views.proposals import proposals as shown
+from kit.views.report import proposals_report
+
 _CIRCULAR = {
     "orchard/__init__.py": "",
     "orchard/models.py": """
@@ -46,16 +51,17 @@ EXPECT = {"error": "cannot import name 'YEAR' from partially initialized module 
 STARTS = {"startup": [{"import": "orchard.main"}], "expect": EXPECT}
 
 
-def test_what_the_setup_lacks_behind_the_incident_is_put_into_both_builds_and_told(kit, write_incident):
+def test_what_the_setup_lacks_behind_the_incident_is_put_into_both_builds_and_told(write_incident):
     lines = 'import os\n\nBROKER = os.environ["ORCHARD_BROKER_NAME"]\nPICTURES = os.listdir("static/pictures")\n'
-    answer, proposals, setup = _propose(kit, write_incident(_behind(lines), **STARTS))
-    assert answer.code == 0 and proposals[0]["verdict"] == "cures", proposals
-    assert answer.json["startups"] <= 12
+    tried = propose(load(write_incident(_behind(lines), **STARTS)))
+    report, text = proposals_report(tried), shown(tried).text
+    proposals, setup = report["proposals"], report["setup"]
+    assert tried.reproduced and tried.verified and proposals[0]["verdict"] == "cures", proposals
+    assert report["startups"] <= 12
     assert [list(lesson["settings"]) for lesson in setup] == [["app"], ["prepare"]]
     assert setup[0]["settings"] == {"app": {"env": {"ORCHARD_BROKER_NAME": "stand-in"}}}
     assert "ORCHARD_BROKER_NAME" in setup[0]["because"] and "static/pictures" in setup[1]["because"]
-    said = kit("propose", write_incident(_behind(lines), "again", **STARTS).parent)
-    assert "ORCHARD_BROKER_NAME: stand-in" in said.out and "mkdir -p static/pictures" in said.out
+    assert "ORCHARD_BROKER_NAME: stand-in" in text and "mkdir -p static/pictures" in text
 
 
 def test_what_the_log_calls_missing_is_not_supplied(kit, write_incident):

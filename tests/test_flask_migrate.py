@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from test_new import FLASK, REVISION, small, written  # noqa: F401 (a fixture)
 
+from kit.diagnose.decision import decide_mechanism
+from kit.diagnose.definitions import compare
 from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.observation import look_at
 from kit.incident.load import load
 from kit.views import diagnosis as reasons
 
@@ -22,14 +25,17 @@ def changed(root: Path, name: str, old: str, new: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, small):  # noqa: F811
+def service(once, tmp_path_factory, small):  # noqa: F811
     """An application with the folder of migrations that ``flask db init`` makes, and an incident about it."""
-    folder = tmp_path_factory.mktemp("flask-migrate")
+    return once("flask-migrate", lambda: made(tmp_path_factory.mktemp("flask-migrate"), small))
+
+
+def made(folder: Path, python: str) -> Path:
     files = {name: text for name, text in FLASK.items() if not name.startswith("migrations")}
     old = files["shop/legacy.py"].replace("primary_key=True)", "primary_key=True); weight = db.Column(db.Integer)")
     root = written(folder / "app", {**files, "shop/legacy.py": old})
     healthy = written(folder / "healthy", {**files, "shop/legacy.py": ""})
-    flask = [Path(small).with_name("flask"), "--app", "shop:create_app", "db", "init", "-d", root / "migrations"]
+    flask = [Path(python).with_name("flask"), "--app", "shop:create_app", "db", "init", "-d", root / "migrations"]
     environment = {"FLASK_SQLALCHEMY_DATABASE_URI": "sqlite://", "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(flask, cwd=healthy, env=environment, check=True, capture_output=True)
     assert "script_location" not in (root / "migrations" / "alembic.ini").read_text()
@@ -41,7 +47,7 @@ def service(tmp_path_factory, small):  # noqa: F811
     (folder / "incident.yaml").write_text(
         f"""\
 title: Table 'parcels' is already defined
-app: {{root: app, python: "{small}"}}
+app: {{root: app, python: "{python}"}}
 database_env: FLASK_SQLALCHEMY_DATABASE_URI
 startup:
   - command: flask --app shop:create_app db upgrade
@@ -56,10 +62,11 @@ checks:
     return folder
 
 
-def test_its_migrations_are_compared_with_the_definitions(kit, service):
-    said = kit("diagnose", service)
-    assert said.code == 0, said.err
-    assert "migrations agree with: the first\n" in said.out
+def test_its_migrations_are_compared_with_the_definitions(service):
+    incident = load(service)
+    looked = look_at(incident)
+    pair = decide_mechanism(incident, looked).pair
+    assert compare(*pair, looked.created, looked.stopped).agrees == "the first"
 
 
 def test_the_check_compares_within_the_application(kit, service):
@@ -90,7 +97,7 @@ def test_why_the_revisions_do_not_run_is_one_sentence(service, tmp_path):
     assert "could not be run by themselves: " in shown and "key found in configuration." in shown and ".." not in shown
 
 
-def test_a_class_whose_module_nobody_imports_is_named_by_the_table_that_is_to_be_removed(kit, service, tmp_path):
+def test_a_class_whose_module_nobody_imports_is_named_by_the_table_that_is_to_be_removed(service, tmp_path):
     """Flask-SQLAlchemy makes the table's name of the class's."""
     label = "from shop.models import db\n\n\nclass PriceLabel(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n"
     files = {name: text for name, text in FLASK.items() if not name.startswith("migrations")}
@@ -104,6 +111,7 @@ def test_a_class_whose_module_nobody_imports_is_named_by_the_table_that_is_to_be
     steps = "[{command: flask --app shop:create_app db upgrade}, {command: flask --app shop:create_app db check}]"
     text = (service / "incident.yaml").read_text().partition("startup:")[0] + f"startup: {steps}\n"
     (tmp_path / "incident.yaml").write_text(text + "expect: {error: New upgrade operations detected}\n")
-    diagnosis = kit("diagnose", tmp_path, "--json").json
-    assert diagnosis["mechanism"] == "model-module-not-imported-by-env"
-    assert [(site["file"], site["line"]) for site in diagnosis["sites"]] == [("shop/labels.py", 4)]
+    incident = load(tmp_path)
+    decision = decide_mechanism(incident, look_at(incident))
+    assert decision.finding.mechanism == "model-module-not-imported-by-env"
+    assert [str(place) for place in decision.fault.places] == ["shop/labels.py:4"]

@@ -268,8 +268,9 @@ def test_a_build_is_not_started_a_second_time_to_be_asked(
     assert count() == 1
 
 
-def test_the_command_line_says_the_same_of_a_kept_run(write_incident, duplicate, kit, tmp_path):
-    file = write_incident(duplicate, checks=[{"mappers": True}])
+def test_the_command_line_says_the_same_of_a_kept_run(write_incident, kit, tmp_path):
+    main = "import sqlalchemy\nraise RuntimeError('the pool is closed')\n"
+    file = write_incident({"service/__init__.py": "", "service/main.py": main}, checks=[{"mappers": True}])
     env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     first, kept_run = (kit("diagnose", file, "--json", env=env) for _ in range(2))
     anew = kit("diagnose", file, "--json", "--no-cache", env=env)

@@ -247,14 +247,16 @@ def test_no_log_takes_longer_than_its_length(piece):
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(once, tmp_path_factory):
     """What the probe wrote of a real startup: several steps, Alembic, a rejected table."""
     incident = load(APPLICATIONS / "alias-two-module-names-alembic-in-process")
-    kept = tmp_path_factory.mktemp("trace")
-    with workspace(incident) as space:
-        run_startup(
-            incident, space, while_up=lambda *_: shutil.copytree(space.folder / "trace", kept, dirs_exist_ok=True)
-        )
+
+    def record() -> str:
+        kept = tmp_path_factory.mktemp("trace")
+        with workspace(incident) as space:
+            run_startup(
+                incident, space, while_up=lambda *_: shutil.copytree(space.folder / "trace", kept, dirs_exist_ok=True)
+            )
         data = max((path.read_bytes().rstrip(b"\0") for path in kept.rglob("*.jsonl")), key=len)
         # Without the libraries' own modules, which make up most of it: it is read many hundred times.
         events = [json.loads(line) for line in data.split(b"\n") if line.strip(b"\0")]
@@ -262,9 +264,13 @@ def recorded(tmp_path_factory):
             one["n"] for one in events if one["k"] == "exec" and "site-packages" in (one["f"] or "/lib/site-packages")
         }
         foreign |= {one["n"] for one in events if one["k"] == "exec" and "/lib/python" in (one["f"] or "")}
-        kept = [one for one in events if not (one["k"] in ("exec", "done") and one["n"] in foreign)]
-        assert {"exec", "done", "edge", "metadata", "table", "process"} <= {one["k"] for one in kept}
-        yield incident, space, "".join(json.dumps(one) + "\n" for one in kept).encode()
+        lines = [one for one in events if not (one["k"] in ("exec", "done") and one["n"] in foreign)]
+        assert {"exec", "done", "edge", "metadata", "table", "process"} <= {one["k"] for one in lines}
+        return "".join(json.dumps(one) + "\n" for one in lines).replace(str(space.folder), "WORKSPACE")
+
+    lines = once("recorded-lines", record)
+    with workspace(incident) as space:
+        yield incident, space, lines.replace("WORKSPACE", str(space.folder)).encode()
 
 
 def read(recorded, folder, files: list[bytes]) -> Trace:

@@ -118,7 +118,7 @@ def test_each_notebook_has_the_parameters_that_the_readme_names():
 def test_the_readmes_papermill_commands_run(write_incident, duplicate, tmp_path):
     commands = re.findall(r"^    \.venv/bin/(papermill .*)$", README, re.M)
     assert len(commands) == 2
-    file = write_incident(duplicate)
+    file = write_incident({**duplicate, "service/legacy.py": "\n" * 4 + "raise OSError('x')\n"})
     log = 'Traceback (most recent call last):\n  File "/srv/service/legacy.py", line 5, in <module>\n    class OldInvoice(Base):\nOSError: x\n'
     (tmp_path / "pasted.txt").write_text(log)
     for command in commands:

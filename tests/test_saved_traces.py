@@ -38,16 +38,19 @@ def test_reproduce_judges_a_trace_of_reproduce_and_of_diagnose(kit, tmp_path, du
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory):
+def lines(once, tmp_path_factory):
     """The lines of a saved trace of one import."""
-    folder = tmp_path_factory.mktemp("saved")
-    (folder / "app").mkdir()
-    (folder / "app" / "main.py").write_text(
-        "import json\nfrom sqlalchemy import MetaData, Table\nTable('a', MetaData())\n"
-    )
-    (folder / "incident.yaml").write_text("title: One\napp: {root: app}\nstartup:\n  - import: main\n")
-    reproduce(load(folder / "incident.yaml")).save(folder / "run.jsonl")
-    return (folder / "run.jsonl").read_text().splitlines()
+
+    def make() -> list[str]:
+        folder = tmp_path_factory.mktemp("saved")
+        (folder / "app").mkdir()
+        source = "import json\nfrom sqlalchemy import MetaData, Table\nTable('a', MetaData())\n"
+        (folder / "app" / "main.py").write_text(source)
+        (folder / "incident.yaml").write_text("title: One\napp: {root: app}\nstartup:\n  - import: main\n")
+        reproduce(load(folder / "incident.yaml")).save(folder / "run.jsonl")
+        return (folder / "run.jsonl").read_text().splitlines()
+
+    return once("saved-lines", make)
 
 
 @pytest.mark.parametrize(

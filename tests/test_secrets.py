@@ -143,12 +143,12 @@ def test_no_page_notebook_or_result_holds_a_secret(leaking, kit, tried, tmp_path
 
 @pytest.mark.attempt("secrets", "a token of a form that only the scanner knows")
 def test_what_redaction_does_not_know_keeps_the_page_from_being_published(
-    write_incident, duplicate, kit, tmp_path, record_property
+    write_incident, kit, tmp_path, record_property
 ):
-    duplicate["service/main.py"] = f"print({DISCORD!r})\nfrom service import billing, legacy\n"
+    files = {"service/__init__.py": "", "service/main.py": f"print({DISCORD!r})\nraise RuntimeError('no rates')\n"}
     for suffix in ("ipynb", "html", "json"):
         (tmp_path / f"p.{suffix}").write_text("of an earlier run")
-    said = kit("postmortem", write_incident(duplicate), "-o", tmp_path / "p")
+    said = kit("postmortem", write_incident(files), "-o", tmp_path / "p")
     assert said.code == 1 and "nothing is published" in said.err
     assert re.search(r'p\.html, under "[^"]+": Discord Bot Token', said.err), said.err
     assert "ZnCjm1XVW7" not in said.err + said.out

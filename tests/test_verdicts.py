@@ -28,10 +28,10 @@ EXPECTED = {"error": "Table 'invoices' is already defined", "table": "invoices"}
 
 
 @pytest.fixture
-def tried(kit, write_incident, duplicate):
-    """``verify``, with fixes that put other lines in place of ``service/main.py``'s import of the second definition."""
+def fixed(write_incident, duplicate):
+    """Writes an incident with fixes that put other lines in place of ``service/main.py``'s import of the second definition."""
 
-    def run(fixes: dict[str, str], **incident):
+    def write(fixes: dict[str, str], **incident):
         duplicate["service/main.py"] = "from service import billing\nfrom service import legacy\n"
         duplicate["service/server.py"] = SERVER
         incident = {"expect": EXPECTED, "checks": [{"mappers": True}, {"clean_start": True}], **incident}
@@ -44,7 +44,17 @@ def tried(kit, write_incident, duplicate):
                 f"@@ -1,2 +1,{1 + len(lines)} @@\n from service import billing\n-from service import legacy\n{added}"
             )
             (file.parent / f"{name}.patch").write_text(f"--- a/service/main.py\n+++ b/service/main.py\n{change}")
-        return kit("verify", file, "--json")
+        return file
+
+    return write
+
+
+@pytest.fixture
+def tried(kit, fixed):
+    """``verify``, of such an incident."""
+
+    def run(fixes: dict[str, str], **incident):
+        return kit("verify", fixed(fixes, **incident), "--json")
 
     return run
 
@@ -274,9 +284,8 @@ def test_what_a_command_that_hangs_had_caught_before_is_told_as_swallowed(write_
     ]
 
 
-def test_a_recorded_fix_whose_run_breaks_now_is_exit_4_and_no_drift(tried, kit, tmp_path):
-    assert tried({"hangs": "import time\ntime.sleep(60)", "none": "pass"}, limits={"seconds": 4}, checks=[]).code == 0
-    file = tmp_path / "case" / "incident.yaml"
+def test_a_recorded_fix_whose_run_breaks_now_is_exit_4_and_no_drift(fixed, kit, tmp_path):
+    file = fixed({"hangs": "import time\ntime.sleep(60)", "none": "pass"}, limits={"seconds": 4}, checks=[])
     mechanism = "second-class-same-table-other-file"
     sites = {"table": "invoices", "first": "service/billing.py Invoice", "second": "service/legacy.py OldInvoice"}
     proved = {
