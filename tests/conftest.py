@@ -20,6 +20,7 @@ PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 from browser import chromium, lab, needs_browser  # noqa: E402, F401 - two fixtures
+from environments import interpreters  # noqa: E402
 
 from kit import cli  # noqa: E402
 from kit.base import known_secrets  # noqa: E402
@@ -47,6 +48,7 @@ def pytest_configure(config):
             signal.getsignal(number) is signal.SIG_IGN
         ):  # as for a job in the background: nobody would hear what the tests send
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    interpreters()  # before the workers, which inherit the answer
     config.pluginmanager.register(Plugin(config))
 
 
@@ -56,8 +58,6 @@ def pytest_runtest_setup(item):
 
 def pytest_terminal_summary(terminalreporter):
     """What was not tried because this machine lacks it, in one line."""
-    from environments import interpreters
-
     missing = [f"3.{minor}" for minor in range(8, 14) if (3, minor) not in interpreters()]
     if missing:
         terminalreporter.write_line(

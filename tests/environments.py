@@ -10,6 +10,7 @@ environments that have it, but for what the tests' own interpreter has already; 
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import pytest
 
+KNOWN = "TESTS_INTERPRETERS"
 KEPT = (Path(__file__).parents[1] / ".environments").resolve()  # by a link, scripts would name a place that may go
 ALEMBIC = {(3, 8): "alembic==1.14.1", (3, 9): "alembic==1.16.5"}
 SQLALCHEMY = {"1.4": "sqlalchemy==1.4.54", "2.0": "sqlalchemy==2.0.58", "2.1": "sqlalchemy==2.1.9"}
@@ -61,7 +63,9 @@ if __name__ == '__main__':
 
 @cache
 def interpreters() -> dict[tuple[int, int], str]:
-    """Every CPython from 3.8 on that this machine has: version to path."""
+    """Every CPython from 3.8 on that this machine has: version to path. They are asked once for all workers, which are told."""
+    if KNOWN in os.environ:
+        return {(3, minor): path for minor, path in json.loads(os.environ[KNOWN])}
     places = [Path(folder) for folder in os.get_exec_path()]
     places += sorted((Path.home() / ".pyenv" / "versions").glob("3.*/bin"), reverse=True)
     found = {}
@@ -69,6 +73,7 @@ def interpreters() -> dict[tuple[int, int], str]:
         for place in places:
             if (3, minor) not in found and (path := _real(place / f"python3.{minor}", minor)):
                 found[3, minor] = path
+    os.environ[KNOWN] = json.dumps([(minor, path) for (_, minor), path in found.items()])
     return found
 
 

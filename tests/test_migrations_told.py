@@ -3,6 +3,8 @@
 import pytest
 from test_hiding_fixes import patch_of
 
+from kit.diagnose.decision import Decision, decide_mechanism
+from kit.diagnose.definitions import compare
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.experiments import with_steps
 from kit.diagnose.observation import look_at
@@ -75,7 +77,8 @@ def test_a_revision_that_stops_is_named_and_nothing_is_said_of_what_the_others_m
     expect = {"error": "Table 'customers' is already defined"}
     checks = [{"migrations": "alembic.ini"}, {"mappers": True}]
     incident = load(write_incident(files, fixes=fixes, expect=expect, checks=checks))
-    agrees = diagnose(incident).definitions.agrees
+    looked = look_at(incident)
+    agrees = compare(*decide_mechanism(incident, looked).pair, looked.created, looked.stopped).agrees
     at = "revision b2, at migrations/versions/b2.py:5: OperationalError: (sqlite3.OperationalError) no such table: nowhere"
     assert agrees == f"undecided: a revision stopped before all was made: {at}"
     verification = verify(incident)
@@ -90,10 +93,10 @@ def test_a_revision_that_stops_is_named_and_nothing_is_said_of_what_the_others_m
     assert "no migration creates" not in check.seen
 
 
-def unseen(file) -> tuple[str, list[str], dict[str, str]]:
-    diagnosis = diagnose(load(file))
-    places = [str(place) for place in diagnosis.sites]
-    return diagnosis.finding.mechanism, places, {model.named.table: model.remedy for model in diagnosis.unseen}
+def decided(file) -> tuple[str, list[str], Decision]:
+    incident = load(file)
+    decision = decide_mechanism(incident, look_at(incident))
+    return decision.finding.mechanism, [str(place) for place in decision.fault.places], decision
 
 
 TWO = {"a1": revision("a1", None, table("orders"), table("parcels"))}
@@ -167,13 +170,10 @@ def test_a_revision_that_only_another_environment_has_is_told_with_its_file(writ
         files[f"{name}/env.py"] = ENV.format(imports="from service.base import Base", target="Base.metadata")
         files[f"{name}/versions/{name}1.py"] = f"revision = '{name}1'\ndown_revision = None\ndef upgrade(): ...\n"
     startup = [{"command": f"alembic --name {name} upgrade head"} for name in ("orders", "stock")]
-    diagnosis = diagnose(load(write_incident(files, startup=startup, expect={})))
-    places = [str(place) for place in diagnosis.sites]
-    assert (diagnosis.finding.mechanism, places) == (
-        "unknown-revision",
-        ["stock/versions/stock1.py:2", "orders/versions/orders1.py:2"],
-    )
-    assert diagnosis.experiment.outcome == "confirmed"
+    mechanism, places, decision = decided(write_incident(files, startup=startup, expect={}))
+    assert mechanism == "unknown-revision"
+    assert places == ["stock/versions/stock1.py:2", "orders/versions/orders1.py:2"]
+    assert decision.experiment.outcome == "confirmed"
 
 
 def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(write_incident):
@@ -182,7 +182,7 @@ def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(
     file = write_incident(
         service(models, TWO, "import service.orders"), startup=startup, expect={"error": "remove_table"}
     )
-    assert unseen(file)[:2] == ("model-module-not-imported-by-env", ["service/parcels.py:3"])
+    assert decided(file)[:2] == ("model-module-not-imported-by-env", ["service/parcels.py:3"])
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_a_table_that_a_swallowed_import_leaves_out_is_missing_though_a_revision
         "service/models.py": "import service.orders\ntry:\n    import service.parcels\nexcept ImportError:\n    pass\n",
     }
     startup = [*UPGRADE, {"command": "alembic check"}]
-    mechanism, places, _ = unseen(write_incident(service(models, TWO, "import service.models"), startup=startup))
+    mechanism, places, _ = decided(write_incident(service(models, TWO, "import service.models"), startup=startup))
     assert mechanism == "import-failure-swallowed"
     assert places == ["service/parcels.py:1", "service/models.py:4"]
 
@@ -267,14 +267,14 @@ def test_of_two_metadata_with_one_class_and_table_name_the_one_that_env_py_does_
 
 
 @pytest.mark.parametrize(
-    ("heads", "decided"),
+    ("heads", "shown"),
     [
         ({"a1": ("a1", None, table("orders")), "b1": ("b1", None, table("orders"))}, "comes as far as a revision that fails"),
         ({"a": ("a1", None, "pass"), "b": ("b2", "a1", "pass"), "c": ("c3", "a1", "pass"), "d": ("c3", "b2", "pass")}, "that error is gone, and every step succeeds"),
     ],
     ids=["two histories that create one table", "one id in two files"],
 )  # fmt: skip
-def test_heads_that_no_merge_revision_brings_together_are_several_heads_all_the_same(heads, decided, write_incident):
+def test_heads_that_no_merge_revision_brings_together_are_several_heads_all_the_same(heads, shown, write_incident):
     """A merge revision of two histories cannot pass, and shows all the same that the heads were what stopped it."""
     heads = {
         file: revision(*parts).replace("revision, down_revision = ", f"revision = {parts[0]!r}\ndown_revision = {parts[1]!r}  # ")
@@ -289,6 +289,6 @@ def test_heads_that_no_merge_revision_brings_together_are_several_heads_all_the_
     kept = [named["command"], OF_THE_IMAGE["command"]]
     incident = load(write_incident(files, startup=UPGRADE, prepare=[named, OF_THE_IMAGE, {"command": "python -V"}]))
     assert [step.text for step in with_steps(incident, incident.startup, []).prepare] == kept
-    diagnosis = diagnose(incident)
-    assert diagnosis.finding.mechanism == "several-heads", diagnosis.finding
-    assert diagnosis.experiment.outcome == "confirmed" and decided in diagnosis.experiment.seen
+    decision = decide_mechanism(incident, look_at(incident))
+    assert decision.finding.mechanism == "several-heads", decision.finding
+    assert decision.experiment.outcome == "confirmed" and shown in decision.experiment.seen

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pytest
+from miniatures import trace_file
 
 from kit import IncidentError, Trace, load, reproduce
 
@@ -26,15 +27,14 @@ def test_a_diagnosis_from_a_file_is_the_diagnosis_of_the_run_word_for_word(kit, 
     assert "starting" not in again.err
 
 
-def test_reproduce_judges_a_trace_of_reproduce_and_of_diagnose(kit, tmp_path, duplicate, write_incident):
-    incident = write_incident(duplicate)
-    kept, diagnosed = tmp_path / "kept.jsonl", tmp_path / "diagnosed.jsonl"
+def test_reproduce_judges_a_trace_of_reproduce_and_of_diagnose(kit, tmp_path):
+    name = "second-class-same-table-same-file"
+    incident, kept, diagnosed = f"{APPLICATIONS}/{name}", tmp_path / "kept.jsonl", trace_file(name, "2.0")
     ran = kit("reproduce", incident, "--json", "--trace", kept)
-    kit("diagnose", incident, "--trace", diagnosed)
     assert kit("reproduce", incident, "--json", "--from-trace", kept).json == ran.json
     assert kit("reproduce", incident, "--json", "--from-trace", diagnosed).json["conflicts"] == ran.json["conflicts"]
     judged = kit("diagnose", incident, "--json", "--from-trace", kept).json
-    assert judged["mechanism"] == "second-class-same-table-other-file"
+    assert judged["mechanism"] == name
 
 
 @pytest.fixture(scope="module")
