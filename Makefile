@@ -33,6 +33,7 @@ $(TESTS_STAMP): $(STAMP) tests/requirements.txt notebooks/requirements.txt
 	@$(PIP) --progress-bar on -r tests/requirements.txt
 	@echo "making the environments that the tests start applications in, once"
 	@$(RUN) tests/environments.py
+	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q --collect-only tests >/dev/null  # compiled once, and not by each of its workers
 	@touch $@ $(LAB_STAMP)
 
 install: $(STAMP)  ## install what the kit needs into .venv

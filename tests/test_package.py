@@ -25,9 +25,9 @@ def installed(tmp_path_factory):
     built = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, PROJECT]
     subprocess.run(built, check=True, capture_output=True, text=True)
     (wheel,) = folder.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
+    subprocess.run([*pip, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST"))},
         "PYTHONPATH": sysconfig.get_path("purelib"),
