@@ -548,7 +548,10 @@ def test_where_rows_decide_the_database_is_at_the_revision_before_with_a_row_a_t
 
 @pytest.mark.parametrize(
     "before",
-    [pytest.param("", marks=pytest.mark.slow), traceback("/srv/db/alembic/env.py:2:<module>", error="OSError: no zones")],
+    [
+        pytest.param("", marks=pytest.mark.slow),
+        traceback("/srv/db/alembic/env.py:2:<module>", error="OSError: no zones"),
+    ],
     ids=["alone", "after an error that did not end it"],
 )
 def test_a_revision_that_no_file_has_is_the_databases(before, kit, tmp_path, small):

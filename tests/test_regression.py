@@ -88,7 +88,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("applications", [IN_PYTEST, pytest.param(ALSO_IN_PYTEST, marks=pytest.mark.slow)], ids=len)
-def test_under_pytest_in_the_applications_own_repository_it_does_the_same_and_leaves_nothing(applications, tmp_path, once):
+def test_under_pytest_in_the_applications_own_repository_it_does_the_same_and_leaves_nothing(
+    applications, tmp_path, once
+):
     roots = {}
     for name, fix in applications.items():
         guard = guard_of(once, name, dict(BROKEN)[name])
