@@ -31,7 +31,7 @@ from kit.views.svg import FONT, clean_svg, plain
 
 
 def test_each_way_names_every_line_from_the_startup_to_the_site():
-    ways = import_graph(known()[1]).ways
+    ways = import_graph(known()[1]).routes
     assert [way.text for way in ways] == [
         "dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5 → dispatch/models.py:7",
         "dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11 → dispatch/models.py:7",
@@ -39,7 +39,7 @@ def test_each_way_names_every_line_from_the_startup_to_the_site():
 
 
 def test_a_way_tells_imports_from_calls_and_from_files_that_a_library_runs():
-    first, second = import_graph(known()[1]).ways
+    first, second = import_graph(known()[1]).routes
     assert [stop.kind for stop in first.stops] == ["start", "import", "import", "import"]
     assert [stop.kind for stop in second.stops] == ["start", "call", "exec", "import"]
     assert second.stops[2].through == "alembic"
@@ -221,7 +221,7 @@ def test_a_function_called_on_both_ways_is_two_stops_and_a_shared_module_is_one(
 def test_without_a_conflict_the_way_is_the_one_to_the_error(tmp_path):
     files = {"shop/__init__.py": "", "shop/main.py": "import shop.broken\n", "shop/broken.py": "\n1 / 0\n"}
     graph = import_graph(reproduce(incident_of(tmp_path, files)))
-    assert [(way.name, way.text, way.outcome) for way in graph.ways] == [
+    assert [(way.name, way.text, way.outcome) for way in graph.routes] == [
         ("only", "shop/main.py:1 → shop/broken.py:2", "ZeroDivisionError")
     ]
     assert import_picture(reduce(graph)) is not None
@@ -235,7 +235,7 @@ def test_steps_of_one_interpreter_are_told_apart(tmp_path):
         "shop/second.py": model("Two", "orders"),
     }
     trace = reproduce(incident_of(tmp_path, files, "- import: shop.first\n  - import: shop.second"))
-    assert [way.stops[0].how for way in import_graph(trace).ways] == ["start-up, step 1", "start-up, step 2"]
+    assert [way.stops[0].how for way in import_graph(trace).routes] == ["start-up, step 1", "start-up, step 2"]
 
 
 def test_without_a_failed_step_the_way_is_the_one_to_what_was_swallowed(tmp_path):
@@ -245,7 +245,7 @@ def test_without_a_failed_step_the_way_is_the_one_to_what_was_swallowed(tmp_path
         "shop/broken.py": "\n1 / 0\n",
     }
     graph = import_graph(reproduce(incident_of(tmp_path, files)))
-    assert [(way.name, way.text) for way in graph.ways] == [("only", "shop/main.py:2 → shop/broken.py:2")]
+    assert [(way.name, way.text) for way in graph.routes] == [("only", "shop/main.py:2 → shop/broken.py:2")]
 
 
 # ------------------------------------------------------------------------------------ the picture

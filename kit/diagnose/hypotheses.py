@@ -116,13 +116,13 @@ def _around(graph: ImportGraph, cycle: tuple[int, ...], bodies: set[str | None],
     """The shortest way from a definition's module back to it, and of how many modules it is one."""
     members = set(cycle)
     start = next(key for key in cycle if graph.module_of(key).file in bodies)
-    ways: dict[int, tuple[int, ...]] = {}
+    paths: dict[int, tuple[int, ...]] = {}
     todo = [(start,)]
-    for way in todo:  # what is appended is looked at too
-        new = sorted(members.intersection(graph.lines.get(way[-1], ())) - set(ways))
-        ways.update({key: (*way, key) for key in new})
-        todo += [ways[key] for key in new]
-    path = ways.get(start, (start,))
+    for so_far in todo:  # what is appended is looked at too
+        new = sorted(members.intersection(graph.lines.get(so_far[-1], ())) - set(paths))
+        paths.update({key: (*so_far, key) for key in new})
+        todo += [paths[key] for key in new]
+    path = paths.get(start, (start,))
     names = [graph.module_of(key).module for key in path]
     if len(names) > most:
         names = [*names[: most - 1], f"… {len(names) - most} more …", names[-1]]

@@ -311,9 +311,9 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
     module, (package, _, last) = match[1], match[1].rpartition(".")
     holder = next((i.file for i in case.trace.imports if package and i.application and i.module == package), None)
     place = (PurePosixPath(holder or "").parent / last).as_posix()
-    own = holder or any(f"/{module}/" in f"/{file.removesuffix('.py')}/" for file in _files(case))
+    of_application = holder or any(f"/{module}/" in f"/{file.removesuffix('.py')}/" for file in _files(case))
     there = any(f"/{file}".startswith((f"/{place}.py", f"/{place}/")) for file in _files(case))
-    if there or package and not (holder or "").endswith("__init__.py") or own and not package:
+    if there or package and not (holder or "").endswith("__init__.py") or of_application and not package:
         return None
     sites, because = [Place.of("asks", asks, module)], [f"{asks} asks for {module}: {first_line(str(error))}"]
     more = {"against": {"module-not-on-path": f"no folder of the application holds {module}"}, "error": error}

@@ -114,8 +114,8 @@ def _target(statement: ast.stmt) -> str | None:
             return text.rpartition(".")[2]
     annotation = getattr(statement, "annotation", None)
     words = re.findall(r"\w+", ast.unparse(annotation)) if annotation is not None else []
-    ways = ("Mapped", "None", "Optional", "List", "list", "Set", "set", "orm", "typing")
-    return next((word for word in reversed(words) if word not in ways), None)
+    wrappers = ("Mapped", "None", "Optional", "List", "list", "Set", "set", "orm", "typing")
+    return next((word for word in reversed(words) if word not in wrappers), None)
 
 
 _KEY = """

@@ -124,10 +124,9 @@ def runner_root_second_name(pair: Pair) -> Answer:
         if position is None:
             continue
         named = next((f for f in registration.chain[position + 1 :] if f.application), None)
-        own = root_of(registration.real, registration.frame.module)
-        if own in runner_roots(pair.trace) - {root_of(other.real, other.frame.module)}:
-            root = root_of(registration.real, registration.frame.module) or "."
-            because = f"the test runner put the folder {root} on sys.path, so {registration.site.file} became {registration.frame.module}"
+        root = root_of(registration.real, registration.frame.module)
+        if root in runner_roots(pair.trace) - {root_of(other.real, other.frame.module)}:
+            because = f"the test runner put the folder {root or '.'} on sys.path, so {registration.site.file} became {registration.frame.module}"
             return True, f"{because} beside {other.frame.module}"
         by_runner = named is not None and top_of(named.module) == top_of(registration.frame.module)
         if by_runner and top_of(named.module) != top_of(other.frame.module):
@@ -246,8 +245,8 @@ def second_class_same_file(pair: Pair) -> Answer:
 def second_class_other_file(pair: Pair) -> Answer:
     if pair.same_file:
         return False, f"both registrations come from one file, {pair.first.real}"
-    own = [registration for registration in (pair.first, pair.second) if registration.frame.application]
-    missing = [registration for registration in own if is_bytecode(pair.trace, registration)]
+    of_application = [registration for registration in (pair.first, pair.second) if registration.frame.application]
+    missing = [registration for registration in of_application if is_bytecode(pair.trace, registration)]
     stale = f"; {missing[0].site.file} is not there as source: stale bytecode" if missing else ""
     return True, f"two files define the table, {pair.first.site} and {pair.second.site}{stale}"
 

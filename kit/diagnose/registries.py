@@ -343,12 +343,12 @@ def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
 def _comes_in(case: Case, first: Route, second: Route) -> tuple[Frame, Frame]:
     """The two lines that set the order: the outermost at which the ways of the routes into the application part."""
     made = {(e.process, e.object, e.key): e.frame for e in case.trace.entries if e.kind == "route made"}
-    ways = []
+    chains = []
     for route in (first, second):
         entry = route.entry
         frames = [entry.frame for entry in (*route.includes, entry)]
-        ways.append([*frames, made.get((entry.process, entry.object, entry.key), entry.frame)])
-    return next((pair for pair in zip(*ways, strict=False) if pair[0] != pair[1]), (ways[0][-1], ways[1][-1]))
+        chains.append([*frames, made.get((entry.process, entry.object, entry.key), entry.frame)])
+    return next((pair for pair in zip(*chains, strict=False) if pair[0] != pair[1]), (chains[0][-1], chains[1][-1]))
 
 
 def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Route) -> Experiment | None:

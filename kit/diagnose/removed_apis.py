@@ -134,8 +134,8 @@ def lacking(case: Case, error: Error) -> Removal | None:
         module = match[1] if match and match.re is _MODULE else match and match["module"]
         library = (module or "").partition(".")[0]
         version = installed(case.incident.python).version(library) if library and "partially" not in text else None
-        own = any(import_.application and import_.module == library for import_ in case.trace.imports)
-        if version is None or own or match.re is _MODULE and module == library:
+        of_application = any(import_.application and import_.module == library for import_ in case.trace.imports)
+        if version is None or of_application or match.re is _MODULE and module == library:
             continue
         library = library.replace("_", "-").lower()
         named = f"the module {module}" if match.re is _MODULE else f"{match['name']} of {module}"

@@ -32,16 +32,16 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     failed = _error(case)
     chain = case.in_order(failed) if failed is not None else []
     error = next(iter(chain), None)
-    ways = application_frames(error.frames) if error is not None else ()
+    frames = application_frames(error.frames) if error is not None else ()
     meanings = (meaning_of_error(_words_of(link)) for link in chain if not link.own_words)
     meaning = next(filter(None, meanings), None)
-    sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
+    sites = [Place.of("led to it", frames[-1], frames[-1].function)] if frames else []
     sites += [Place.of("raised", link.site, link.site.function) for link in chain[1:] if link.site]
     known = [*wrong, *(f"{link.as_cause}, raised at {link.site}" for link in chain if link is not failed)]
-    if ways:
-        line = next((text.strip().rstrip(",:") for _, text in case.trace.excerpt(ways[-1], around=0)), "")
-        by = f", reached by {' → '.join(map(str, ways[:-1]))}" if ways[:-1] else ""
-        known.append(f"the statement that led to it is at {ways[-1]}{f': {line}' if line else ''}{by}")
+    if frames:
+        line = next((text.strip().rstrip(",:") for _, text in case.trace.excerpt(frames[-1], around=0)), "")
+        by = f", reached by {' → '.join(map(str, frames[:-1]))}" if frames[:-1] else ""
+        known.append(f"the statement that led to it is at {frames[-1]}{f': {line}' if line else ''}{by}")
     for place in _named(case, error) if error is not None else ():
         if str(place) not in map(str, sites):
             sites.append(place)

@@ -185,8 +185,8 @@ class Case(Looked):
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:
         """What the application itself put on a metadata of its own, and is there."""
-        own = (r for r in self.trace.registrations if r.application and r.frame.application)
-        return tuple(r for r in own if r.outcome == "registered" and not r.removed)
+        of_application = (r for r in self.trace.registrations if r.application and r.frame.application)
+        return tuple(r for r in of_application if r.outcome == "registered" and not r.removed)
 
     @cached_property
     def sources(self) -> dict[str, str]:
@@ -201,11 +201,11 @@ class Case(Looked):
     def module_of(self, file: str) -> str:
         """The dotted name of a file: the one that it was imported under, else by the folder that most others have theirs from."""
         traces = [self.trace, *([self.migrations.trace] if self.migrations and self.migrations.trace else [])]
-        own = [i for trace in traces for i in trace.imports if i.application and i.file and i.how == "import"]
-        stems = ((i.file.removesuffix(".py").removesuffix("/__init__"), i.module.replace(".", "/")) for i in own)
+        imported = [i for trace in traces for i in trace.imports if i.application and i.file and i.how == "import"]
+        stems = ((i.file.removesuffix(".py").removesuffix("/__init__"), i.module.replace(".", "/")) for i in imported)
         roots = Counter(stem.removesuffix(name).rstrip("/") for stem, name in stems if f"/{stem}".endswith(f"/{name}"))
         fits = [root for root, _ in roots.most_common() if file.startswith(f"{root}/" if root else "")]
-        named = next((import_.module for import_ in own if import_.file == file), None)
+        named = next((import_.module for import_ in imported if import_.file == file), None)
         return named or module_name(file, fits[:1] or self.incident.app.path)
 
 

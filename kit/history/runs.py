@@ -57,15 +57,15 @@ class Seen:
     completed: tuple[str, ...] = ()
 
 
-def at_build(incident: Incident, repository: Repository, sha: str, *, own: bool = False) -> Incident:
+def at_build(incident: Incident, repository: Repository, sha: str, *, shared: bool = False) -> Incident:
     """The incident with one commit of a repository as its application, and without what a startup does not need.
 
-    :param own: it is the incident's own build, whose startup others ask for as well
+    :param shared: others ask for its startup as well, as it is the incident's own build
     """
     where = {"root": None, "repository": str(repository.folder), "revision": sha, "subdir": repository.subdir}
     app = incident.app.model_copy(update=where)
     build = incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
-    build._kept_as = incident.limits if own else None
+    build._kept_as = incident.limits if shared else None
     return build
 
 
@@ -203,9 +203,9 @@ def _key_of(incident: Incident) -> str:
 class Runner:
     """Starts builds side by side, each tree once, and says what each showed; several searches may ask at once."""
 
-    def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own):
-        self.incident, self.repository, self.tip, self.begin, self.own = incident, repository, tip, begin, own
-        self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
+    def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, build):
+        self.incident, self.repository, self.tip, self.begin = incident, repository, tip, begin
+        self.kept, self.pool, self.run, self.progress, self.build = kept, pool, run, progress, build
         commits = [*repository.commits(*([tip] if begin is None else [tip, "--not", begin]))]
         for edge in filter(None, (begin, tip)):
             commits += repository.commits("--max-count=1", edge)
@@ -252,7 +252,7 @@ class Runner:
             future.set_result(known)
         else:
             self.runs += 1
-            build = at_build(self.incident, self.repository, sha, own=sha == self.own)
+            build = at_build(self.incident, self.repository, sha, shared=sha == self.build)
             future = self.pool.submit(self.run, build)
         self._by_tree[tree] = future
         return future

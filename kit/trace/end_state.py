@@ -85,8 +85,8 @@ def looked_at(trace: Trace) -> str:
 def where_caught(trace: Trace, error: Swallowed) -> str:
     """Where a swallowed error was raised, and what became of it: who caught it, or that it was only logged or printed."""
     catcher = trace.catcher(error)
-    ways = [f"caught at {catcher}" if catcher else None, error.how if error.how in ("logged", "printed") else None]
-    return f"{error.site}" + (f" ({', '.join(filter(None, ways))})" if any(ways) else "")
+    became = [f"caught at {catcher}" if catcher else None, error.how if error.how in ("logged", "printed") else None]
+    return f"{error.site}" + (f" ({', '.join(filter(None, became))})" if any(became) else "")
 
 
 def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:

@@ -67,8 +67,8 @@ def _of_the_kit(trace: Trace, error: Error | None, text: str) -> bool:
 def broke_before(incident: Incident, trace: Trace) -> Broke | None:
     """Why the run broke; None where it did not, or where ``expect`` names that very end, as a crash: then that is the incident."""
     error, broke = expected_error(incident), trace.broke
-    own = broke is not None and not broke.of_the_kit and error is not None and holds(str(broke), error)
-    return None if own else broke
+    is_incident = broke is not None and not broke.of_the_kit and error is not None and holds(str(broke), error)
+    return None if is_incident else broke
 
 
 def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) -> list[str]:

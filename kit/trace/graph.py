@@ -89,7 +89,7 @@ class ImportGraph:
 
     modules: tuple[Module, ...]
     lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
-    ways: tuple[ImportRoute, ...]
+    routes: tuple[ImportRoute, ...]
     tables: str | None  # as ``table orders``
 
     @property
@@ -125,12 +125,12 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
     conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
     if conflict is None:
         return ImportGraph(modules, lines, _route_to_error(trace, modules), None)
-    ways = []
+    routes = []
     for name, met in (("first", conflict.first), ("second", conflict.second)):
         if met is not None:
             stops = _stops(trace, modules, met.chain, met.within, met.step)
-            ways.append(ImportRoute(name, stops, met.site, met.outcome))
-    return ImportGraph(modules, lines, tuple(ways), conflict.tables)
+            routes.append(ImportRoute(name, stops, met.site, met.outcome))
+    return ImportGraph(modules, lines, tuple(routes), conflict.tables)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:

@@ -70,8 +70,8 @@ def _by_its_caller(registration: Registration, sources: dict[str, str], paths: P
         frame = registration.frame
         if registration.class_ is not None:
             return registration
-        own = frame.application
-        text = sources.get(frame.file, "") if own else _library_text(paths.whole.get(registration.real or ""))
+        library = None if frame.application else paths.whole.get(registration.real or "")
+        text = sources.get(frame.file, "") if frame.application else _library_text(library)
         if not hands_on(text, frame.line):
             return registration
         chain = registration.chain[:-1]

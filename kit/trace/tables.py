@@ -146,8 +146,8 @@ def _came(here: list[Registration]) -> dict[str, tuple[str, ...]]:
 def _add_totals(trace: Trace, rows: list[dict]) -> None:
     """What each row's process held at its moment; one pass over what came and what was cleared."""
     events: list[tuple[int, int, Any]] = [(clearing.at, 1, clearing) for clearing in trace.cleared]
-    own = (r for r in trace.registrations if r.application and not r.removed)
-    events += [(r.at, 0, r) for r in own if r.outcome in ("registered", "reflected")]
+    of_application = (r for r in trace.registrations if r.application and not r.removed)
+    events += [(r.at, 0, r) for r in of_application if r.outcome in ("registered", "reflected")]
     events.sort(key=lambda event: event[:2])
     held: dict[int, dict[str, set[str]]] = {}
     names: dict[int, list[str]] = {}  # the same of a process, in order

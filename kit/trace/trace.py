@@ -96,10 +96,10 @@ class Trace:
         for registration in self.registrations:
             if registration.outcome == "rejected":
                 first = self.holder(registration)
-                ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
+                chains = tuple(application_frames(r.chain) if r else None for r in (first, registration))
                 table, metadata, error = registration.table, registration.metadata, self._error_of(registration)
                 conflict = values.Conflict(table, metadata, error, first, registration)
-                conflicts.setdefault((table, metadata.label, ways), conflict)
+                conflicts.setdefault((table, metadata.label, chains), conflict)
         return tuple(conflicts.values())
 
     def holder(self, second: values.Registration) -> values.Registration | None:

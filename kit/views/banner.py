@@ -287,7 +287,7 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
         two_names = one_place(*pair) and len({side.site.module for side in pair} - {None}) == 2
         name, _, named = conflict.tables.partition(" ")
         facts = [join(name.capitalize(), " ", code(named), ": ", shortly(conflict.error, 200))] if with_error else []
-        for route in import_graph(trace, conflict).ways:
+        for route in import_graph(trace, conflict).routes:
             of = conflict.first if route.name == "first" else conflict.second
             as_module = join(" as ", code(of.site.module), of.through) if two_names else None
             by = code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself")

@@ -42,7 +42,7 @@ def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
 def _collisions(trace: Trace, conflicts: Sequence[Conflict]) -> list[Part]:
     parts: list[Part] = []
     for conflict in conflicts[:_MOST_CONFLICTS]:
-        ways = {route.name: route for route in import_graph(trace, conflict).ways}
+        routes = {route.name: route for route in import_graph(trace, conflict).routes}
         (kind, _, named), metadata = conflict.tables.partition(" "), code(conflict.metadata.label)
         where = join(kind.capitalize(), " ", code(named), " on the metadata made at ", metadata, ": ", conflict.error)
         definitions = (conflict.first, conflict.second)
@@ -50,7 +50,7 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict]) -> list[Part]:
         same = conflict.first is not None and conflict.first.site[:2] == conflict.second.site[:2]
         differing = [set(), set()] if same else _differing(*bodies)
         both = [
-            _definition(title, registration, ways.get(title.lower()), lines, marks)
+            _definition(title, registration, routes.get(title.lower()), lines, marks)
             for title, registration, lines, marks in zip(
                 ("First", "Second"), definitions, bodies, differing, strict=True
             )

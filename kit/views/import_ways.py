@@ -19,7 +19,7 @@ def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
     """The import graph, reduced to the two routes, and the same routes as ordered lists with their source."""
     graph = import_graph(trace, conflict)
     reduced = reduce(graph)
-    if not graph.ways:
+    if not graph.routes:
         executed = count(len(graph.modules), "module")
         return absent(f"No table was defined twice, and no line of the application raised an error. {executed} ran.")
     drawn = import_picture(reduced)
@@ -32,7 +32,7 @@ def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
     else:
         no_program = "No program that draws graphs is installed (graphviz-pure or dot). The ways as lists:"
         parts.append(para(no_program, kind="kit-note"))
-    for route in graph.ways:
+    for route in graph.routes:
         top = join(strong(f"{_WAYS[route.name]}: "), code(route.text), f", {route.outcome}")
         parts.append(fold(top, _way_list(trace, route)))
     groups = [join(strong(node.title), ": ", ", ".join(node.members)) for node in reduced.nodes if node.role == "group"]
@@ -69,13 +69,13 @@ def _stop(stop: Stop) -> Part:
 
 
 def _alternative(graph: ImportGraph) -> str:
-    texts = [f"{_WAYS[route.name].lower()}: {route.text}, {route.outcome}" for route in graph.ways]
+    texts = [f"{_WAYS[route.name].lower()}: {route.text}, {route.outcome}" for route in graph.routes]
     return f"Import graph. {'; '.join(texts)[:2000]}. The lists below say the same."
 
 
 def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
     roles = {line.role for line in reduced.lines}
-    if len(graph.ways) > 1:
+    if len(graph.routes) > 1:
         sentences = [join(strong("Single blue line"), ": the path to the first definition.")]
         sentences.append(join(strong("Double red line"), ": the path to the second."))
     else:

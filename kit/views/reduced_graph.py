@@ -86,9 +86,9 @@ GROUPS = "kit-groups"  # the place on the page that names what the picture conde
 def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     """The part of the graph with the routes to the two definitions, in at most ``most`` nodes."""
     short = _Shortener(graph)
-    ways = [(route, _drawn(route)) for route in graph.ways]
+    routes = [(route, _drawn(route)) for route in graph.routes]
     names: dict[tuple, set[str]] = {}
-    for route, stops in ways:
+    for route, stops in routes:
         for identity, _ in stops:
             names.setdefault(identity, set()).add(route.name)
     ids: dict[tuple, str] = {}
@@ -96,7 +96,7 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     lines: dict[tuple[str, str], Line] = {}
     rows = []
     in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
-    for route, stops in ways:
+    for route, stops in routes:
         before = None
         for identity, stop in stops:
             role = "both" if len(names[identity]) > 1 else "first" if route.name == "first" else "second"
@@ -189,7 +189,7 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
 def _homes(graph: ImportGraph, ids) -> dict[int, str]:
     """The modules that are drawn already, by key, to the node that each is in."""
     home = {identity[1]: node for identity, node in ids.items() if identity[0] == "module"}
-    for route in graph.ways:  # a function that was called stands for the module that it is in
+    for route in graph.routes:  # a function that was called stands for the module that it is in
         for identity, stop in _drawn(route):
             if isinstance(stop, Stop) and stop.key is None:
                 for module in graph.modules:
@@ -228,7 +228,7 @@ def _group(id: str, title: str, members: list[Module], cycle: int | None) -> Nod
 
 def _add_context(graph: ImportGraph, home: Mapping[int, str], roots: set[str], nodes: list[Node], lines) -> None:
     """Draw the import statements between nodes that are not part of a route."""
-    on_way = {stop.key for route in graph.ways for stop in route.stops}
+    on_way = {stop.key for route in graph.routes for stop in route.stops}
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
     counted: Counter[tuple[str, str]] = Counter()
     for importer, start in home.items():

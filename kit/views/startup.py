@@ -54,8 +54,8 @@ def errors(trace: Trace) -> Shown:
         if step.broke:
             parts.append(para(strong(f"Step {step.number} failed: "), _error(step)))
         if step.exception is not None and (frames := _frames(trace, step.exception)):
-            way = "The path to the line that raised the error:"
-            parts += [para(strong(f"Step {step.number} failed. "), way), *frames]
+            heading = para(strong(f"Step {step.number} failed. "), "The path to the line that raised the error:")
+            parts += [heading, *frames]
             for cause in step.exception.chain[1:]:
                 parts += [para(sentence(cause.as_cause)), *_frames(trace, cause)]
     if parts:
@@ -118,7 +118,7 @@ def why(trace: Trace, name: str = "") -> Shown:
         return absent(f"Nothing in this startup has the name {name}.{instead}" if name else "Nothing was imported.")
     rows = []
     for number, event in enumerate(events, 1):
-        way = " → ".join(map(str, event.chain)) or "the step itself"
+        chain = " → ".join(map(str, event.chain)) or "the step itself"
         heading = f"{number}. {event.what}" + (f" in {event.step}" if event.step else "")
-        rows.append((heading, code(way), event.note))
+        rows.append((heading, code(chain), event.note))
     return Shown([table(f"What happened to {name}", ("what", "by", "more"), rows)])

@@ -108,7 +108,7 @@ def candidates_for(broken: Broken) -> list[Candidate]:
     if broken.failing and broken.finding.mechanism in ("none", "undecided"):
         writers += (routes.mount_router,)
     candidates = [candidate for write in writers for candidate in _written(write, broken)]
-    in_form_ = (replace(c, edits=in_form(c.edits, broken.sources, broken.own)) for c in map(_tidy, candidates))
+    in_form_ = (replace(c, edits=in_form(c.edits, broken.sources, broken.tops)) for c in map(_tidy, candidates))
     return _named_apart([candidate for candidate in in_form_ if candidate.changes_something])
 
 

@@ -288,7 +288,7 @@ class _Reads(cst.CSTTransformer):
     def __init__(self, classes: re.Pattern, old: str, new: str) -> None:
         self.classes, self.old, self.new = classes, old, new
         self.known: list[set[str]] = [set()]
-        self.own: list[bool] = []
+        self.inside = [False]  # each class around: is it one of those?
         self.stays: set[cst.CSTNode] = set()
         self.unknown: list[str] = []
 
@@ -296,15 +296,15 @@ class _Reads(cst.CSTTransformer):
         self.known.append(self.holders(node))
 
     def visit_ClassDef(self, node):
-        self.own.append(bool(self.classes.fullmatch(node.name.value)))
+        self.inside.append(bool(self.classes.fullmatch(node.name.value)))
 
     def leave_ClassDef(self, original, updated):
-        self.own.pop()
+        self.inside.pop()
         return updated
 
     def visit_FunctionDef(self, node):
         first = [param.name.value for param in node.params.params[:1]]
-        self.known.append(self.known[-1] | self.holders(node) | {name for name in first if self.own and self.own[-1]})
+        self.known.append(self.known[-1] | self.holders(node) | {name for name in first if self.inside[-1]})
 
     def leave_FunctionDef(self, original, updated):
         self.known.pop()

@@ -103,7 +103,7 @@ class Broken:
         return self._files.keys()
 
     @property
-    def own(self) -> set[str]:
+    def tops(self) -> set[str]:
         """The first parts of these names, but for those that a library has too."""
         libraries = {body.module.partition(".")[0] for body in self.trace.imports if not body.application}
         names = {*self._modules.values(), *(body.module for body in self.trace.imports if body.application)}

@@ -20,16 +20,16 @@ _ORDERS = (  # of imports, as projects have them: ruff's own, Google's, a name a
 _IMPORTS, _LINES = ("check", "--select=I", "--fix-only", "--ignore-noqa"), ("format",)
 
 
-def in_form(edits: Mapping[str, str], sources: Mapping[str, str], own: Collection[str] = ()) -> dict[str, str]:
+def in_form(edits: Mapping[str, str], sources: Mapping[str, str], tops: Collection[str] = ()) -> dict[str, str]:
     """Edits with their imports in order and their lines laid out, where that is so of the file before; of a new one, of its neighbour.
 
-    :param own: the first parts of the names of the application's modules
+    :param tops: the first parts of the names of the application's modules
     """
     texts = {file: text for file, text in edits.items() if file.endswith(".py")}
     like = {file: text for file in texts if (text := _like(file, sources)) is not None}
     configured = (text for file, text in sources.items() if not file.endswith(".py"))
     lengths = [*dict.fromkeys([*(int(length) for text in configured for length in _LENGTH.findall(text)), *_USUAL])]
-    for command, forms in ((_IMPORTS, [*_orders(lengths, own)]), (_LINES, [*_layouts(lengths)])):
+    for command, forms in ((_IMPORTS, [*_orders(lengths, tops)]), (_LINES, [*_layouts(lengths)])):
         chosen: dict[str, str] = {}
         for some in (forms[:1], forms[1:]):  # most files have the first
             pairs = [(file, form) for file in like.keys() - chosen.keys() for form in some]
@@ -50,8 +50,8 @@ def _like(file: str, sources: Mapping[str, str]) -> str | None:
     return max(((name.rpartition("/")[0] == folder, len(text), text) for name, text in others), default=(0, 0, None))[2]
 
 
-def _orders(lengths: Sequence[int], own: Collection[str]) -> Iterator[str]:
-    for first_party in [sorted(own), []] if own else [[]]:
+def _orders(lengths: Sequence[int], tops: Collection[str]) -> Iterator[str]:
+    for first_party in [sorted(tops), []] if tops else [[]]:
         for order in _ORDERS:
             for length in lengths:
                 yield f"line-length = {length}\nlint.isort.known-first-party = {first_party}\n{order}\n"

@@ -244,9 +244,9 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
         return
     along = broken.edited_everywhere(edits_of_imports.import_from, module, [name], new_module, but=owner)
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
-    own = {file: f"{head}{made.statement}\n", owner: edits_of_imports.without_unused_imports(left, text)}
+    edited = {file: f"{head}{made.statement}\n", owner: edits_of_imports.without_unused_imports(left, text)}
     says = f"Create {name} in a module of its own, {file}, and import it from there: neither module then needs the other while it is being executed."
-    yield Candidate(f"own-module-for-{name}", says, {**own, **along})
+    yield Candidate(f"own-module-for-{name}", says, {**edited, **along})
 
 
 def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
@@ -305,8 +305,8 @@ def on_the_path(broken: Broken) -> Iterator[Candidate]:
     path = broken.incident.app.path
     for place in (*broken.sites("asks"), *broken.sites("module")):
         top = (place.name or "").partition(".")[0]
-        own = place.file if place.role == "asks" and place.file.rpartition("/")[2] == f"{top}.py" else None
-        parts = [file.removesuffix(".py").split("/") for file, _ in broken.python if file != own]
+        asker = place.file if place.role == "asks" and place.file.rpartition("/")[2] == f"{top}.py" else None
+        parts = [file.removesuffix(".py").split("/") for file, _ in broken.python if file != asker]
         folders = sorted({"/".join(names[: names.index(top)]) or "." for names in parts if top in names} - set(path))
         if len(folders) == 1 and top:
             says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}."

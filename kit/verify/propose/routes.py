@@ -50,18 +50,18 @@ def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
         tree = parsed(broken.sources.get(place.file, ""))
         about = [node for node in nodes_at(tree, place.line, ast.Call) if node.args]
         call = next((node for node in about if ast.unparse(node.func).endswith("register_blueprint")), None)
-        own = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
-        if not own.isidentifier() or own == place.name:
+        variable = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
+        if not variable.isidentifier() or variable == place.name:
             continue
-        name = ("register_blueprint", "name", f'"{own}"')
+        name = ("register_blueprint", "name", f'"{variable}"')
         new = broken.edited(place.file, edits.add_argument, place.line, *name)
         if new:
-            edited = _asked_as(broken, place.name, own, {place.file: new})
-            says = f"Register the second blueprint as {own} at {place}: the name {place.name} is taken. For url_for() its pages are then {own}.…"
-            yield Candidate(f"named-{own}", says, edited)
+            edited = _asked_as(broken, place.name, variable, {place.file: new})
+            says = f"Register the second blueprint as {variable} at {place}: the name {place.name} is taken. For url_for() its pages are then {variable}.…"
+            yield Candidate(f"named-{variable}", says, edited)
 
 
-def _asked_as(broken: Broken, before: str, own: str, edited: dict[str, str]) -> dict[str, str]:
+def _asked_as(broken: Broken, before: str, after: str, edited: dict[str, str]) -> dict[str, str]:
     """The edits, with ``url_for`` asking for the pages that only the second blueprint has by its own name, also in templates."""
     entries = broken.trace.entries
     tried = [entry.object for entry in entries if entry.kind == "blueprint" and entry.key == before]
@@ -73,7 +73,7 @@ def _asked_as(broken: Broken, before: str, own: str, edited: dict[str, str]) -> 
     first, second = (_views(broken, blueprints[number]) for number in (tried[0], tried[-1]))
     views = "|".join(map(re.escape, sorted(second - first)))
     endpoint = re.compile(rf"(?<=[\"']){re.escape(before)}(?=\.(?:{views})[\"'])")
-    new = {file: endpoint.sub(own, edited.get(file, text)) for file, text in broken.sources.items()} if views else {}
+    new = {file: endpoint.sub(after, edited.get(file, text)) for file, text in broken.sources.items()} if views else {}
     return edited | {file: text for file, text in new.items() if text != broken.sources[file]}
 
 

@@ -103,12 +103,12 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
 class _Search:
     """One search: which candidates were tried, and what each showed.
 
-    :ivar own: the incident as its file has it; ``incident`` is asked more
+    :ivar written: the incident as its file has it; ``incident`` is asked more
     :ivar order: the names of what was tried, the likeliest first
     :ivar answers: by candidate what its routes answered; ``hidden`` is the one that only hides the error
     """
 
-    own: Incident
+    written: Incident
     incident: Incident
     control: Attempt
     sources: Mapping[str, str]
@@ -126,7 +126,7 @@ class _Search:
 
     @property
     def own_checks(self) -> set[str]:
-        return {str(check) for check in self.own.checks}
+        return {str(check) for check in self.written.checks}
 
     @property
     def served(self) -> bool:
@@ -323,8 +323,8 @@ class _Search:
             return
         judged = {"finding": diagnosis.finding, "conflict": diagnosis.conflict, "fault": diagnosis.fault}
         failing = _failing(self.incident, result.checks)
-        own = self.incident.app
-        app = own.model_copy(update={"path": candidate.path or own.path, "env": own.env | candidate.env})
+        app = self.incident.app
+        app = app.model_copy(update={"path": candidate.path or app.path, "env": app.env | candidate.env})
         changed = self.incident.model_copy(update={"app": app})
         next_ = replace(broken, incident=changed, trace=result.trace, sources=sources, failing=failing, **judged)
         for more in candidates_for(next_)[:_AT_ONCE]:

@@ -30,9 +30,9 @@ def right_scheme(broken: Broken) -> Iterator[Candidate]:
 
 def set_variable(broken: Broken) -> Iterator[Candidate]:
     """Settings that are missing: give them, with the stand-ins of the run that decided the mechanism."""
-    experiment, own = broken.fault.experiment, broken.incident.app.env
+    experiment, environment = broken.fault.experiment, broken.incident.app.env
     values = experiment.incident.app.env.items() if experiment is not None else ()
-    missing = {name: value for name, value in values if own.get(name) != value}
+    missing = {name: value for name, value in values if environment.get(name) != value}
     if missing:
         names = sorted(missing)
         says = (
