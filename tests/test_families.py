@@ -1,5 +1,6 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
+import ast
 import json
 from dataclasses import replace
 from os.path import normpath
@@ -19,7 +20,7 @@ from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEF
 from kit.diagnose.registries import _against, _shadowed
 from kit.diagnose.removed_apis import _user
 from kit.diagnose.two_registrations import is_library
-from kit.diagnose.undecided import _words_of
+from kit.diagnose.undecided import _named, _words_of
 from kit.diagnose.values import Case, Looked, Outcome
 from kit.incident import load
 from kit.startup.migrations import Migrations
@@ -478,6 +479,13 @@ KNOWN = {  # files, lines that are named, words of what it usually means
         ["service/main.py:2", "service/models.py:10", "service/models.py:9"],
         "back_populates",
     ),
+    "a name for type checkers only": (
+        {
+            "main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from decimal import Decimal\ndef sum_up(of: Decimal): ...\n"
+        },
+        ["service/main.py:4", "service/main.py:3"],
+        "for type checkers only",
+    ),
     "a missing primary key": (
         {"models.py": models(user="id = Column(Integer)"), "main.py": "import service.models\n"},
         ["service/models.py:6"],
@@ -542,7 +550,13 @@ KNOWN = {  # files, lines that are named, words of what it usually means
 
 
 @pytest.mark.parametrize(
-    "shown", [pytest.param(name, marks=() if name == "back_populates mismatch" else pytest.mark.slow) for name in KNOWN]
+    "shown",
+    [
+        pytest.param(
+            name, marks=() if name in ("back_populates mismatch", "a name for type checkers only") else pytest.mark.slow
+        )
+        for name in KNOWN
+    ],
 )
 def test_what_no_mechanism_explains_is_told_by_its_lines_and_what_its_error_usually_means(write_incident, shown):
     files, lines, means = KNOWN[shown]
@@ -552,6 +566,25 @@ def test_what_no_mechanism_explains_is_told_by_its_lines_and_what_its_error_usua
     assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", lines)
     assert any(f"at {lines[0]}" in sentence for sentence in finding.because)
     assert any(means in sentence for sentence in finding.because) and finding.advice
+
+
+def test_of_the_names_in_an_error_the_one_that_stands_in_the_fewest_places_is_told_first():
+    text = models(
+        user="\n".join(f'by{n} = relationship("User")' for n in range(5))
+        + '\norders = relationship("Order", back_populates="owned_by")'
+    )
+    definitions = tuple(
+        SimpleNamespace(
+            class_=f"models.{name}", table=name.lower(), site=Frame("models.py", line, name, "models", True)
+        )
+        for name, line in (("User", 6), ("Order", 14))
+    )
+    case = SimpleNamespace(definitions=definitions, tree=lambda file: ast.parse(text))
+    error = Error(
+        "E",
+        "Triggering mapper: 'Mapper[User(users)]'. Original exception was: Mapper 'Mapper[Order(orders)]' has no property 'owned_by'",
+    )
+    assert "models.py:13" in [str(place) for place in _named(case, error)]
 
 
 SAID = {  # an error as its library says it, and words of what it usually means; none of what only sounds like it

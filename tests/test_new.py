@@ -15,7 +15,7 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
-from kit.incident.deployments import composes
+from kit.incident.deployments import composes, words_of
 from kit.incident.environment import (
     chosen_kinds,
     database_variables,
@@ -35,6 +35,7 @@ from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
 from kit.triage.frames import Placed
 from kit.triage.logs import read_log
+from kit.triage.programs import subcommand_of
 
 SMALL = (
     "flask==3.1.3",
@@ -879,13 +880,25 @@ def test_a_program_that_shows_the_error_and_goes_on_is_ended_in_time(tmp_path):
     assert [setup.start.steps for setup in after] == [(("command", "timeout 15 python -m store.jobs || true"),)]
 
 
-@pytest.mark.parametrize(("seconds", "more"), [(26.0, [75.0]), (3.0, [])])
-def test_migrations_that_were_ended_at_their_limit_are_given_more_time_also_under_prepare(seconds, more, tmp_path):
-    start, text = Start((("command", "alembic upgrade head"),), "", 0), "prepare 1: upgrade: a1: it was ended"
+@pytest.mark.parametrize(
+    ("line", "score", "seconds", "more"),
+    [
+        ("alembic upgrade head", 0, 26.0, [75.0]),
+        ("alembic upgrade head", 0, 3.0, []),
+        ("python -m store serve", 75, 26.0, [75.0]),
+        ("python -m store serve", 12, 26.0, []),
+    ],
+)
+def test_migrations_and_the_logs_own_program_that_were_ended_at_their_limit_are_given_more_time(
+    line, score, seconds, more, tmp_path
+):
+    start, text = Start((("command", line),), "", 0), "prepare 1: upgrade: a1: it was ended"
+    prepare = (("upgrade", "a1"),) if "upgrade" in line else ()
     work = Search(
         Project(written(tmp_path, {"main.py": ""})), Evidence(error="E: e", expected="e"), "python", tmp_path, print
     )
-    after = lessons(work, Trial(Setup(start, prepare=(("upgrade", "a1"),)), None, 0, text, Evidence(), seconds, text))
+    setup = Setup(start, prepare=prepare, score=score)
+    after = lessons(work, Trial(setup, None, 0, text, Evidence(), seconds, text))
     assert [setup.seconds for setup in after] == more
 
 
@@ -1297,6 +1310,52 @@ def test_what_a_child_said_is_the_cause_and_not_that_it_ended(tmp_path):
     assert evidence.expected == "Can't locate revision identified by 'c3d4'"
     assert [frame.function for frame in evidence.frames] == ["migrate"]
     assert evidence_of(read_log(log), log, project).type == "subprocess.CalledProcessError"
+
+
+def test_an_error_without_words_is_known_by_what_it_was_raised_from(tmp_path):
+    project = Project(written(tmp_path, {"store/__main__.py": _SUBCOMMANDS}))
+    cause = traceback(
+        "/srv/store/__main__.py:20:migrate", error="sqlite3.OperationalError: duplicate column name: rank"
+    )
+    between = "\nThe above exception was the direct cause of the following exception:\n\n"
+    log = cause + between + traceback("/srv/store/__main__.py:30:main", error="store.errors.MigrationError:")
+    assert evidence_of(read_log(log), log, project).expected == "duplicate column name: rank"
+
+
+def test_the_word_of_argparse_that_leads_to_a_function_of_the_log_is_typed(tmp_path):
+    text = """
+        class Manager:
+            def add_upgrade(self):
+                parser = self.parsers.add_parser('current')
+                parser.set_defaults(func=self.current)
+                parser = self.parsers.add_parser('to-head',
+                                                 help='all of them')
+                parser.set_defaults(func=self.upgrade)
+            def upgrade(self, args):
+                raise KeyError("a1")
+    """
+    project = Project(written(tmp_path, {"store/manage.py": text}))
+    frames = [
+        Placed("store/manage.py", line, function, None, "", "") for line, function in ((10, "execute"), (9, "upgrade"))
+    ]
+    assert subcommand_of(project, frames) == ["to-head"]
+
+
+def test_what_a_debugger_is_given_is_what_runs():
+    assert words_of("python -m debugpy --listen 0.0.0.0:5678 -m store.main serve") == [
+        "python",
+        "-m",
+        "store.main",
+        "serve",
+    ]
+
+
+def test_variables_that_a_readme_types_before_its_commands_are_set_for_what_has_none(tmp_path):
+    scripts = '[project]\nname = "store"\n[project.scripts]\nstore = "store.main:main"\n'
+    readme = "# Store\n\n    $ STORE_MODE=dev poetry run ./init.sh\n\nSet `LIMIT=3` first.\n"
+    files = {"pyproject.toml": scripts, "README.md": readme, "store/main.py": "def main(): ...\n"}
+    (command,) = commands_of(Project(written(tmp_path, files)))
+    assert command.env == {"STORE_MODE": ("dev", "README.md:3")}
 
 
 def test_a_revision_that_no_file_has_is_in_the_database_even_where_only_the_application_upgrades_it(tmp_path):

@@ -56,15 +56,10 @@ def patch_of(edits: Mapping[str, str], sources: Mapping[str, str]) -> str:
     """The edits as a patch for ``git apply``."""
     text = []
     for file, new in edits.items():
-        before, after = (_lines(source) for source in (sources.get(file, ""), new))
+        # Lines as git sees them: a form feed ends none.
+        before, after = (re.findall(r"[^\n]*\n|[^\n]+", source) for source in (sources.get(file, ""), new))
         text += difflib.unified_diff(before, after, f"a/{file}" if file in sources else "/dev/null", f"b/{file}")
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in text)
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as git sees them; a form feed ends none."""
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
 def with_environment(incident: Incident, values: dict[str, str]) -> Incident:

@@ -1,7 +1,6 @@
 """What each mechanism means and what to do about it, and the same of errors that no mechanism explains: read from the two files."""
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,14 +21,9 @@ def _rows(name: str):
 
 
 MEANINGS = {slug: Meaning(row["means"], row["advice"]) for slug, row in _rows("mechanisms.yaml").items()}
-
-
-@cache
-def _of_errors() -> tuple[tuple[re.Pattern, Meaning], ...]:
-    rows = _rows("library_errors.yaml")
-    return tuple((re.compile(row["says"]), Meaning(row["means"], row["advice"])) for row in rows)
+_OF_ERRORS = [(re.compile(row["says"]), Meaning(row["means"], row["advice"])) for row in _rows("library_errors.yaml")]
 
 
 def meaning_of_error(words: str) -> Meaning | None:
     """What an error with these words usually means."""
-    return next((meaning for pattern, meaning in _of_errors() if pattern.search(words)), None)
+    return next((meaning for pattern, meaning in _OF_ERRORS if pattern.search(words)), None)

@@ -64,7 +64,8 @@ def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
     fields = _missing_fields(texts, unset)
     if fields:
         return fields
-    name = _from_environ(error)
+    in_os = bool(error.frames) and error.frames[-1].file.rpartition("/")[2] in ("os.py", "<frozen os>")
+    name = error.text.strip("'\"") if in_os and error.type.rpartition(".")[2] == "KeyError" else None  # os.environ[…]
     name = name or next((m[m.lastgroup] for text in texts if (m := _NOT_SET.search(text))), None)
     if name is not None:
         known = [reading for reading in unset if reading.name == name]
@@ -94,12 +95,6 @@ def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Read
         if missing:
             return missing
     return []
-
-
-def _from_environ(error: Error) -> str | None:
-    """The name that ``os.environ[…]`` was asked for, where that is what failed."""
-    in_os = bool(error.frames) and error.frames[-1].file.rpartition("/")[2] in ("os.py", "<frozen os>")
-    return error.text.strip("'\"") if in_os and error.type.rpartition(".")[2] == "KeyError" else None
 
 
 def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Reading]) -> list[Reading]:

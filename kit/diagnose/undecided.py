@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ..incident.source import attribute_of
+from ..incident.source import attribute_of, bound_by
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error
 from ..trace.values import Error
@@ -42,7 +42,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
         line = next((text.strip().rstrip(",:") for _, text in case.trace.excerpt(frames[-1], around=0)), "")
         by = f", reached by {' → '.join(map(str, frames[:-1]))}" if frames[:-1] else ""
         known.append(f"the statement that led to it is at {frames[-1]}{f': {line}' if line else ''}{by}")
-    for place in _named(case, error) if error is not None else ():
+    for place in (*_for_type_checkers(case, error), *_named(case, error)) if error is not None else ():
         if str(place) not in map(str, sites):
             sites.append(place)
             known.append(f"the error is about {place.name}, at {place}")
@@ -76,8 +76,18 @@ def _named(case: Case, error: Error) -> Iterator[Place]:
     classes = {(definition.class_ or "").rpartition(".")[2] for definition in case.definitions}
     owners = [name for name in names if name in classes]
     names = [*(f"{owner}.{name}" for owner in owners for name in names if name not in classes), *names]
-    places = [place for name in dict.fromkeys(names) for place in (*_defined(case, name), *_written(case, name))]
-    yield from list(dict.fromkeys(places))[:_MOST]
+    places = [[*_defined(case, name), *_written(case, name)] for name in dict.fromkeys(names)]
+    # A class is named by every relationship that leads to it: what stands in the fewest places says most.
+    yield from list(dict.fromkeys(place for of_name in sorted(places, key=len) for place in of_name))[:_MOST]
+
+
+def _for_type_checkers(case: Case, error: Error) -> Iterator[Place]:
+    """Where the file that lacks a name imports it, in a block that only type checkers read."""
+    wanted, at = re.match(r"name '(\w+)' is not defined", error.text), error.site
+    tests = [n for n in ast.walk(case.tree(at.file)) if isinstance(n, ast.If)] if wanted and at else ()
+    blocks = (test.body for test in tests if "TYPE_CHECKING" in ast.dump(test.test))
+    for line in (node.lineno for block in blocks for node in block if wanted[1] in bound_by(node)):
+        yield Place("named", at.file, line, f"{wanted[1]}, imported for type checkers only", at.module)
 
 
 def _defined(case: Case, name: str) -> Iterator[Place]:

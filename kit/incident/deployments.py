@@ -63,6 +63,8 @@ def words_of(line: str) -> list[str]:
     by_python = len(words) > 1 and re.fullmatch(r"(?:\S*/)?python[\w.-]*", words[0])
     if by_python and re.fullmatch(r"/\S*/bin/[\w.-]+", words[1]):
         words = words[1:]  # a program of an environment by its script there
+    elif by_python and words[1:3] == ["-m", "debugpy"] and "-m" in words[3:]:
+        words = [words[0], *words[words.index("-m", 3) :]]  # a debugger waits for somebody
     return head + words
 
 
@@ -339,7 +341,8 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            instead = tuple(_written(service.get(key)) for key in ("entrypoint", "command"))
+            written = (service.get(key) or () for key in ("entrypoint", "command"))  # each a text, or words
+            instead = tuple(exec_form(it if isinstance(it, str) else json.dumps([*map(str, it)])) for it in written)
             workdir = below if (project.root / below).is_dir() else "."
             lines = tuple(relative(project, line, workdir, "") for line in (*instead[0], *instead[1]))
             base = Command(lines, file, 0, workdir)
@@ -350,11 +353,6 @@ def composes(project: Project) -> Iterator[Command]:
             env |= _compose_env(service.get("environment"), file, project.text(file), name)
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], base.home, base.home)
             yield from _entered(project, replace(base, at=f"{file} (service {name})", weight=26, env=env, path=path))
-
-
-def _written(value) -> tuple[str, ...]:
-    """A service's command or entry point, a text or words, as command lines."""
-    return split_lines(value) if isinstance(value, str) else exec_form(json.dumps([*map(str, value or ())]))
 
 
 def _compose_env(value, file: str, text: str, service: str) -> dict[str, tuple[str, str]]:

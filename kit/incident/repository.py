@@ -5,6 +5,7 @@ external programs named in the repository's own configuration and fetching from 
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,7 +167,8 @@ class Repository:
 
     def paths_named(self, names: Iterable[str]) -> tuple[str, ...]:
         """Every path with one of these file names that any commit of the history had."""
-        wanted = [f":(top,glob)**/{_plain(name)}" for name in sorted(set(names))]
+        plain = (re.sub(r"[*?\[\]\\]", r"\\\g<0>", name) for name in sorted(set(names)))  # no pattern
+        wanted = [f":(top,glob)**/{name}" for name in plain]
         if not wanted or not self.everything:
             return ()
         # Against each parent, without leaving out branches whose changes a merge dropped.
@@ -252,8 +254,3 @@ class Repository:
         words = ("--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
         out = self.git("status", *words, "--", self.subdir).decode("utf-8", "surrogateescape")
         return tuple(record[3:] for record in out.split("\0") if record)
-
-
-def _plain(name: str) -> str:
-    """A name with the special characters of a pattern escaped."""
-    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in name)

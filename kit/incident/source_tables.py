@@ -210,9 +210,8 @@ def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
 
 
 def _allows_again(value: ast.expr) -> bool:
-    words = {node.value for node in ast.walk(value) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    keywords = {node.arg for node in ast.walk(value) if isinstance(node, ast.keyword)}
-    return bool((words | keywords) & {"extend_existing", "keep_existing"})
+    names = {getattr(node, "value" if isinstance(node, ast.Constant) else "arg", None) for node in ast.walk(value)}
+    return not names.isdisjoint({"extend_existing", "keep_existing"})
 
 
 def _classes_as_definitions(classes: list[_Class]) -> list[Definition]:

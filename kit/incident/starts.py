@@ -33,6 +33,7 @@ def commands_of(project: Project) -> list[Command]:
     commands = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
     commands += [*_flask(project), *declared(project, own), *_makefiles(project), *_readme(project)]
     commands = [other for command in commands for other in _unrolled(project, command)]
+    typed = _typed(project)
     revisions = {revision.id for revision in project.revisions.values()}  # of starts that differ by one only, the first
     seen, kept = set(), []
     for command in sorted(commands, key=lambda command: -command.weight):
@@ -42,7 +43,7 @@ def commands_of(project: Project) -> list[Command]:
         known = program_of(last) in KNOWN | own or last.startswith("call ")
         if known and key not in seen:
             seen.add(key)
-            kept.append(command)
+            kept.append(command if command.env or command.deployed else replace(command, env=typed))
     return kept
 
 
@@ -167,11 +168,22 @@ def _moved(line: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else (".", line)
 
 
+def _typed(project: Project) -> dict[str, tuple[str, str]]:
+    """The variables that a README types before its commands, each with its value and place."""
+    heads = ((at, re.match(r"((?:[A-Z]\w*=[\w./-]+ +)+)[\w./-]+(?: |$)", line)) for at, _, line in _of_readme(project))
+    return {name: (value, at) for at, head in heads if head for name, value in re.findall(r"(\w+)=(\S+)", head[1])}
+
+
 def _readme(project: Project) -> Iterator[Command]:
+    for at, folder, line in _of_readme(project):
+        typed = " " in line and not re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
+        if typed and program_of(line) in KNOWN - {"sh", "bash"}:
+            yield Command(split_lines(line), at, 5, folder, deployed=False)
+
+
+def _of_readme(project: Project) -> Iterator[tuple[str, str, str]]:
+    """Every line of a README as it may be typed: its place, the folder, and the line."""
     for file in project.named("README.md", "README.rst", "README")[:2]:
-        folder = str(PurePosixPath(file).parent)
         for number, text in enumerate(project.text(file).splitlines(), 1):
             line = re.sub(r"^\s*`+([^`]+).*", r"\1", text).strip().removeprefix("$ ").strip()
-            described = " " not in line or re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
-            if program_of(line) in KNOWN - {"sh", "bash"} and not described:
-                yield Command(split_lines(line), f"{file}:{number}", 5, folder, deployed=False)
+            yield f"{file}:{number}", str(PurePosixPath(file).parent), line

@@ -177,7 +177,7 @@ def _with_port(project: Project, setup: Setup) -> Setup:
 def _with_settings(project: Project, setup: Setup) -> Setup:
     """Flask's settings where they are a file that a variable names, and no variable names a database: one is written."""
     name, at = settings_file_of(project) if not setup.database_env else ("", "")
-    if not name:
+    if not name or setup.start.steps[-1][0] not in ("serve", "command"):  # whose line can name it
         return setup
     before = f'{name}="$PWD/{_SETTINGS_FILE}" '
     steps = [(kind, before * (kind in ("serve", "command")) + text) for kind, text in setup.start.steps]

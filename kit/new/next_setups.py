@@ -96,11 +96,11 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a run was ended at its limit: more time for what shows the log's error, and for a server or migrations that printed none."""
+    """After a run was ended at its limit: more time for what shows the log's error, and for a server, migrations or the log's own program that printed none."""
     setup, trace = trial.setup, trial.trace
     ended = trial.seconds > setup.seconds if trace is None else trace.broke
-    migrates = "upgrade" in f"{setup.start} {setup.prepare}"
-    slow = migrates if trace is None else trial.level >= 2 if trial.seen.error else setup.start.serves or migrates
+    works = "upgrade" in f"{setup.start} {setup.prepare}" or setup.score > 40  # the log's own program
+    slow = works if trace is None else trial.level >= 2 if trial.seen.error else setup.start.serves or works
     *before, (kind, last) = setup.start.steps
     if ended and trial.level >= 2 and kind == "command" and not last.startswith(("timeout ", "sh ")):
         yield _started(setup, "it goes on after the log's error", [*before, (kind, f"timeout 15 {last} || true")])

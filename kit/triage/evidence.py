@@ -181,7 +181,9 @@ def _raised_in(traceback: Traceback) -> Raised:
     members = [raised for raised in traceback.raised if raised.link == "member" and raised.type]
     raised_alone = [raised for raised in traceback.raised if raised.link != "member"]
     for raised in reversed(raised_alone or traceback.raised):
-        if raised.type and raised.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
+        silent = raised.link == "cause" and not raised.text  # its cause says what happened
+        ends = (raised.type or "").rpartition(".")[2] in ("", "HaltServer", "SystemExit", "CancelledError")
+        if not silent and not ends:
             telling = [member for member in members if not member.type.endswith("ExceptionGroup")]
             return telling[0] if telling and raised.type.endswith("ExceptionGroup") else raised
     return traceback.error

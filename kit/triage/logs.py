@@ -196,7 +196,8 @@ class _Reader:
         for where, text in values:
             channel = f"json{where}"
             if isinstance(text, dict):
-                self._keep((_structured(text),), number)
+                frames = tuple(LogFrame(**frame) for frame in text["frames"])  # the log has them as values
+                self._keep((Raised(text["type"], text["text"], frames),), number)
                 continue
             parts = text.rstrip("\n").split("\n")
             if len(parts) > 1:  # a field that holds the whole of it is read on its own
@@ -387,9 +388,3 @@ def _error(line: str) -> tuple[str, str | None] | None:
     if not match["text"] and not _WITHOUT_TEXT.fullmatch(match["type"]):
         return None
     return match["type"], match["text"] or None
-
-
-def _structured(value: dict) -> Raised:
-    """An exception whose frames the log has as values."""
-    frames = tuple(LogFrame(**frame) for frame in value["frames"])
-    return Raised(value["type"], value["text"], frames)

@@ -196,12 +196,17 @@ _COMMAND = re.compile(r"^(?P<owner>\w+(?:\.cli)?)\.(?P<sort>command|group)(?:\((
 
 
 def subcommand_of(project: Project, frames: Sequence[Placed]) -> list[str]:
-    """The words that chose what ran, where the log passes a command of click, typer or Flask: ``['users', 'add']``."""
-    for frame in frames:
-        words = _words(project, frame.file, frame.function)
-        if words:
-            return words
-    return []
+    """The words that chose what ran, where the log passes a command of click, typer, Flask or argparse: ``['users', 'add']``."""
+    words = (_words(project, frame.file, frame.function) or _parsed(project, frame) for frame in frames)
+    return next(filter(None, words), [])
+
+
+def _parsed(project: Project, frame: Placed) -> list[str]:
+    """The word of argparse that leads to a function: of the parser whose ``set_defaults`` holds it, in that function's file."""
+    text = project.text(frame.file)
+    defaults = re.search(rf"\b(\w+)\.set_defaults\(\s*\w+=(?:\w+\.)*{re.escape(frame.function or '-')}\s*[,)]", text)
+    made = rf"\b{defaults[1]}\s*=\s*[\w.]+\.add_parser\(\s*['\"]([\w-]+)" if defaults else ""
+    return re.findall(made, text[: defaults.start()])[-1:] if made else []
 
 
 def _words(project: Project, file: str, function: str | None, depth: int = 0) -> list[str]:
@@ -249,9 +254,7 @@ def serves(project: Project, file: str, words: Sequence[str]) -> bool:
     """Does a file's program serve? Where that is one of its subcommands, by whether it is among the words."""
     text, tree = project.text(file), project.tree(file)
     lines = [text.count("\n", 0, match.start()) + 1 for match in _SERVES.finditer(text)]
-    functions = (
-        [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)] if lines else []
-    )
+    functions = [node for node in tree.body if lines and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     commands = [(node, called) for node in functions if (called := _words(project, file, node.name))]
     inside = [{called[-1] for node, called in commands if node.lineno <= line <= node.end_lineno} for line in lines]
     return any(not names or names & {*words} for names in inside)
