@@ -625,6 +625,7 @@ SAID = {  # an error as its library says it, and words of what it usually means;
     "Could not locate a Flask application. Use the 'flask --app' option": "does not know the application",
     "invalid interpolation syntax in 'postgresql://shop:a%40b@db/shop' at position 19": "a per cent sign",
     "exit code 4: Failed to find attribute 'app' in 'shop.web'.": "has no application",
+    "When initializing mapper Mapper[User(users)], expression 'Ordr' failed to locate a name ('Ordr').": "names a class",
     "name 'geoalchemy2' is not defined": "neither defines nor imports",
     "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
 }

@@ -1099,6 +1099,13 @@ _DECLARED = {
         {"pyproject.toml": "[tool.pdm.scripts]\ndb = 'alembic upgrade head'\nweb = {cmd = 'uvicorn main:app'}\nstart = {composite = ['db', 'web']}\n"},
         ("alembic upgrade head", "uvicorn main:app"), ".", {},
     ),
+    "a unit of a worker in a folder of the machine that is called as a package": (
+        {
+            "jobs/app.py": "",
+            "etc/worker.service": "[Service]\nWorkingDirectory=/srv/store\nExecStart=/srv/store/venv/bin/celery -A jobs.app worker\n",
+        },
+        ("celery -A jobs.app worker",), ".", {},
+    ),
     "a job of a CI service that is called test": (
         {".github/workflows/ci.yml": "jobs:\n  test:\n    steps:\n      - run: |\n          alembic upgrade head\n          pytest -q\n"},
         ("alembic upgrade head", "pytest -q"), ".", {},
@@ -1406,6 +1413,16 @@ def test_what_a_variable_makes_it_write_outside_of_the_copy_is_written_in_it(pat
     work = Search(project, Evidence(), "python", tmp_path, print, variables=variables_of(project))
     setups = lessons(work, Trial(setup, None, 0, text, seen, 1.0))
     assert [other.env for other in setups] == ([] if after is None else [after])
+
+
+def test_a_stand_in_that_a_trial_took_for_a_databases_url_is_that_url_then(tmp_path):
+    error = "ArgumentError: Could not parse SQLAlchemy URL from given URL string"
+    work = Search(
+        Project(written(tmp_path, {"main.py": ""})), Evidence(error="E: e", expected="e"), "python", tmp_path, print
+    )
+    setup = Setup(Start((("serve", "uvicorn main:app"),), "", 0), env={"SHOP_DSN": "stand-in", "REGION": "stand-in"})
+    after = lessons(work, Trial(setup, None, 0, error, Evidence(error=error, text=error), 1.0))
+    assert [other.env for other in after] == [{"SHOP_DSN": "{database_url}", "REGION": "stand-in"}]
 
 
 def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not_required(tmp_path):

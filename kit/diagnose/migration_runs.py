@@ -185,8 +185,7 @@ def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experim
         return True, "on empty tables it passes, and with one made-up row, too: it needs the rows that are there"
 
     says = f"revision {revision.id} after {' and '.join(revision.down) or 'nothing'}: on empty tables, and with a made-up row in each"
-    needed = not any(_OF_ROWS.search(str(link)) for link in error.chain)
-    return Experiment(says, empty, judge, beside=(filled,), needed=needed)
+    return Experiment(says, empty, judge, beside=(filled,), needed=not any(map(_OF_ROWS.search, map(str, error.chain))))
 
 
 @dataclass(frozen=True)

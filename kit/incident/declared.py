@@ -38,7 +38,7 @@ _PAIR = re.compile(
 _SCRIPT = re.compile(r"[\w.-]+\.(?:sh|py)\b")  # the bare name of one
 _OF_A_HOME = re.compile(r"(?:^|/)(?:Dockerfile|pyproject\.toml|setup\.py|requirements[\w-]*\.txt|Pipfile)$")
 _NAMED = re.compile(r"[:=_]|\w\.\w|/")
-_MODULE = re.compile(r"(?<=-m )[\w.]+|(?<![\w./-])[\w.]+(?=:\w)")
+_MODULE = re.compile(r"(?<=-[mA] )[\w.]+|(?<![\w./-])[\w.]+(?=:\w)")
 _SUBCOMMANDS = {"run", "dev", "serve", "start", "upgrade", "check", "current", "worker", "beat", "db", "runserver"}
 
 

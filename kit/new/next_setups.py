@@ -205,7 +205,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         driver = "asyncpg" if setup.driver == "aiosqlite" else None
         because = f"the code does not run on SQLite: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
-    migrated = setup.in_state or "upgrade" in str(setup.start)
+    migrated = "upgrade" in str(setup.start) or any(kind != "command" for kind, _ in setup.prepare)
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not migrated:
         yield setup.changed("prepare", "the log's database had tables", prepare=(*setup.prepare, ("upgrade", "head")))
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
@@ -215,6 +215,12 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
                 because = f"read at {variable.at}; a trial tried to reach another database"
                 yield setup.changed("database_env", because, database_env=variable.name)
         yield from _literals(work, setup, refused)
+    stands = [
+        name for name, text in setup.env.items() if text == stand_in(name) and re.search("DSN|UR[IL]|CONN|DB", name)
+    ]
+    if unset and stands:
+        env = setup.env | dict.fromkeys(stands, "{database_url}")
+        yield setup.changed(f"env.{stands[0]}", "a trial took its stand-in for a database's URL", env=env)
 
 
 def _literals(work: Search, setup: Setup, refused: Sequence[str]) -> Iterator[Setup]:
@@ -357,7 +363,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         yield _started(setup, "what is there already may be of the start before", twice)
     printed = "".join(step.output for step in trial.trace.steps) if trial.trace is not None else ""
     migrates = "upgrade" in str(steps) or setup.start.serves or "alembic.runtime" in printed
-    if setup.in_state or trial.level >= 2 or not migrates:
+    if any(kind != "command" for kind, _ in setup.prepare) or trial.level >= 2 or not migrates:
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:

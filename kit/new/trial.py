@@ -57,11 +57,6 @@ class Setup:
         return replace(self, known={**self.known, key: because}, score=self.score - 1, **fields)
 
     @property
-    def in_state(self) -> bool:
-        """Is the database brought into a state before the start?"""
-        return any(kind != "command" for kind, _ in self.prepare)
-
-    @property
     def key(self) -> str:
         run = (self.start.steps, self.start.workdir, self.path, self.env, self.prepare, self.seconds, self.run)
         return repr((*run, self.database, self.driver, self.database_env))
