@@ -227,3 +227,12 @@ def test_requirements_are_read_wherever_people_keep_them(tmp_path):
         (tmp_path / file).write_text("itsdangerous==0.24\n")
     read = read_sources(tmp_path, ["."], ()).requirements["itsdangerous"]
     assert [file for file, *_ in read] == ["requirements-dev.txt", "requirements.txt", "requirements/common.txt"]
+
+
+@pytest.mark.parametrize(
+    ("line", "range_"),
+    [('Store = "^2.0"', "^2.0"), ('Store = {version = "^2.0", optional = true}', "^2.0"), ('Store = {path = "../store"}', ""), ("store==2.0", "==2.0")],
+)  # fmt: skip
+def test_the_range_of_a_requirement_is_its_version_also_where_poetry_has_more_of_it(line, range_, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.poetry.dependencies]\n{line}\n")
+    assert ("pyproject.toml", 2, range_) in read_sources(tmp_path, ["."], ()).requirements["store"]

@@ -30,6 +30,7 @@ from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
 from kit.new.candidates import Start, candidates_of, step_of
+from kit.new.draft import title_of
 from kit.new.next_setups import completed, lessons
 from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
@@ -1346,6 +1347,14 @@ def test_the_word_of_argparse_that_leads_to_a_function_of_the_log_is_typed(tmp_p
         Placed("store/manage.py", line, function, None, "", "") for line, function in ((10, "execute"), (9, "upgrade"))
     ]
     assert subcommand_of(project, frames) == ["to-head"]
+
+
+def test_a_title_names_the_program_that_is_called_with_its_words(tmp_path):
+    steps = (("code", "import sys; sys.argv[1:] = ['users', 'add']; from store.cli import main; main()"),)
+    title = title_of(
+        Evidence(expected="no table"), Setup(Start(steps, "", 0)), Project(written(tmp_path, {"a.py": ""}))
+    )
+    assert title == "store.cli:main users add fails: no table"
 
 
 def test_what_a_debugger_is_given_is_what_runs():

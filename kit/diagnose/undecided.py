@@ -71,8 +71,7 @@ def _error(case: Case) -> Error | None:
 
 def _named(case: Case, error: Error) -> Iterator[Place]:
     """The lines of what an error names: classes, tables and attributes of the application, and where a name is written down."""
-    text = error_texts(error)[0].partition("\n")[0]
-    names = [next(filter(None, match)) for match in _NAMES.findall(text)]
+    names = [next(filter(None, match)) for match in _NAMES.findall(error_texts(error)[0].partition("\n")[0])]
     classes = {(definition.class_ or "").rpartition(".")[2] for definition in case.definitions}
     owners = [name for name in names if name in classes]
     names = [*(f"{owner}.{name}" for owner in owners for name in names if name not in classes), *names]

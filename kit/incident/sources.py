@@ -16,7 +16,7 @@ _REQUIREMENTS = re.compile(
     r"(?:^|/)([^/]*requirements[^/]*\.(txt|in)|requirements/[^/]+\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile|environment\.ya?ml)$"
 )
 _REQUIREMENT = re.compile(
-    r"^[\s\-]*['\"]?(?P<name>[A-Za-z][\w.-]*)['\"]?\s*(?:\[[^\]]*\])?\s*(?:=\s*['\"])?(?P<range>(?:[<>=!~^*][^'\";#]*)?)"
+    r"^[\s\-]*['\"]?(?P<name>[A-Za-z][\w.-]*)['\"]?\s*(?:\[[^\]]*\])?\s*(?:=\s*(?:\{\s*version\s*=\s*)?['\"])?(?P<range>(?:(?!=\s*[\[{])[<>=!~^*][^'\";#]*)?)"
 )
 _PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bower_components", "htmlcov"}
 _HIDDEN = {".github", ".devcontainer", ".circleci", ".docker", ".deploy"}  # that are entered all the same

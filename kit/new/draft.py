@@ -195,9 +195,11 @@ def _subject(setup: Setup, project: Project, number: int) -> str:
     program = program_of(last)
     if kind in ("import", "call"):
         return last
+    called = re.search(r"(?:argv\[1:\] = \[([^]]*)\]; )?from (\S+) import (\w+); \3\(\)", last)
+    if called:  # as an installer's script does
+        return " ".join([f"{called[2]}:{called[3]}", *re.findall(r"'(.*?)'", called[1] or "")])
     if program == "python":
-        called = re.search(r"python -c '[^']*from (\S+) import (\w+);", last)  # as an installer's script does
-        return ":".join(called.groups()) if called else re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
+        return re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
     if program in ("alembic", "flask", "celery"):
         return " ".join(last.split()[:3]) if program == "alembic" else last.partition(" --port")[0]
     if program in ("sh", "bash"):

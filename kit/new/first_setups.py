@@ -184,8 +184,7 @@ def _with_settings(project: Project, setup: Setup) -> Setup:
     env = {other: value for other, value in setup.env.items() if other != name}
     line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
     because, start = f"{at} reads a settings file that {name} names", replace(setup.start, steps=tuple(steps))
-    known = {**setup.known, "prepare": because}
-    return replace(setup, start=start, env=env, prepare=(("command", line), *setup.prepare), known=known)
+    return setup.changed("prepare", because, start=start, env=env, prepare=(("command", line), *setup.prepare))
 
 
 def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[str, str | None, dict[str, str]]:
