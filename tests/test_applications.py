@@ -55,8 +55,13 @@ VERIFIED = {
     "model-module-not-imported-by-env",
 }
 RACE = "race-in-lazy-definition"  # its every build is started several times: make test starts those of one fix
-# Of those with migrations one is started on SQLAlchemy 1.4 and 2.1 too.
-ON_EACH_LINE = FAMILIES - {"healthy-two-bases", "model-module-not-imported-by-env"}
+# Of those with migrations one is started on SQLAlchemy 1.4 and 2.1 too; processes and pytest are the same on each.
+ON_EACH_LINE = FAMILIES - {
+    "healthy-two-bases",
+    "main-module-imported-again-spawn",
+    "model-module-not-imported-by-env",
+    "test-runner-root-second-name",
+}
 # What is started by make test: the first application of each mechanism. The others' kept traces are judged there, and
 # make test-all starts them.
 FIRST = {expected["mechanism"]: name for name, expected in reversed(EXPECTED.items())}.values()
@@ -472,11 +477,13 @@ def test_a_merge_that_fails_half_way_is_not_said_to_be_silent(write_incident, du
     extra = "for _ in range(2):\n    try:\n        import service.extra\n    except RuntimeError:\n        pass\n"
     duplicate["service/extra.py"] = "raise RuntimeError('no extra')\n"
     duplicate["service/main.py"] = extra + "from service import billing, legacy\n"
-    found = diagnose(load(write_incident(duplicate, expect={"table": "invoices"})))
-    said = " ".join(found.finding.because)
-    assert found.finding.mechanism == "extend-existing-merged-two-models"
+    incident = load(write_incident(duplicate, expect={"table": "invoices"}))
+    looked = look_at(incident)
+    finding, *_ = find_mechanism(incident, looked)
+    said = " ".join(finding.because)
+    assert finding.mechanism == "extend-existing-merged-two-models"
     assert "raised sqlalchemy.exc.ArgumentError: Trying to redefine" in said and "without an error" not in said
-    assert judge_start(found.trace).seen.count("RuntimeError: no extra") == 1  # though it was caught twice
+    assert judge_start(looked.trace).seen.count("RuntimeError: no extra") == 1  # though it was caught twice
 
 
 @of_the_bundled_page
@@ -557,7 +564,7 @@ def test_a_factorys_smallest_reproduction_calls_it_and_gives_only_the_variables_
     files["service/made.py"] = files["service/made.py"].format(default="" if arguments else "='parcels'")
     env = {"REGION": "north", "UNREAD": "1", "FACTORY": named, "STORE_URL": "{database_url}"}
     file = write_incident(files, app={"env": env}, startup=[{"command": "python run.py"}])
-    report = kit("diagnose", file, "--json").json
+    report = kit("diagnose", file, "--json", "--smallest", "full").json  # however slow the machine is
     assert report["smallest"] == steps
     text = steps[0].removeprefix("code: ") if arguments else "import service.made; service.made.create()"
     command = f"REGION=north STORE_URL=sqlite:// python -c {shlex.quote(text)}"

@@ -69,7 +69,7 @@ def test_an_interpreter_that_is_not_there_is_exit_4_in_one_sentence(kit, write_i
     assert said.code == 4 and "there is no interpreter 'python9.9'" in said.err
 
 
-@pytest.mark.parametrize("name", ["verify", "diagnose"])
+@pytest.mark.parametrize("name", [pytest.param("verify", marks=pytest.mark.slow), "diagnose"])  # Lab runs it too
 def test_a_notebook_serves_any_incident_by_its_parameter(name, tmp_path, write_incident, duplicate):
     executed = tmp_path / f"{name}.ipynb"
     with tempfile.TemporaryDirectory(prefix="incident-") as scratch:

@@ -17,11 +17,12 @@ from showing import APPLICATIONS, BASE, active, incident_of, known, model
 from kit import views
 from kit.base.errors import IncidentError
 from kit.diagnose.definitions import compare
-from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.diagnosis import Diagnosis, judge_again
 from kit.diagnose.explanations import MEANINGS
 from kit.diagnose.smallest import paste
 from kit.incident.load import load
 from kit.incident.model import Action, Expect, Postmortem
+from kit.startup.run import reproduce
 from kit.trace.end_state import LOOKED_AT, CheckResult, judge_start
 from kit.trace.values import Broke, Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
@@ -50,6 +51,11 @@ def verification(reproduced: bool = True, *, seen: str = "as it should") -> Veri
             FixResult(name, f"claim of {name}", (f"{name}.patch",), verdict, f"because of {seen}", checks, trace)
         )
     return Verification(control, reproduced, tuple(fixes) if reproduced else (), ("one-name",) if reproduced else ())
+
+
+def started(incident) -> Diagnosis:
+    """The diagnosis by one startup, without what asks for others."""
+    return judge_again(incident, reproduce(incident))
 
 
 def every_view(incident, trace, judged) -> dict[str, markup.Shown]:
@@ -154,7 +160,7 @@ def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
         "shop/two.py": model("Two", "orders") + "    __table_args__ = {'extend_existing': True}\n",
         "shop/main.py": "import shop.one, shop.two\n",
     }
-    diagnosis = diagnose(incident_of(tmp_path, files))
+    diagnosis = started(incident_of(tmp_path, files))
     assert not diagnosis.trace.conflicts and diagnosis.meeting.second.outcome == "extended"
     shown = views.imports(diagnosis.trace, diagnosis.meeting).html
     assert all(f'id="kit-way-{name}-2"' in shown for name in ("first", "second"))
@@ -173,7 +179,7 @@ def test_one_file_under_two_names_is_told_so_and_not_as_one_line_twice(tmp_path)
         "shop/main.py": "import sys, shop.one\nsys.path.append('shop')\nimport one\n",
     }
     incident = incident_of(tmp_path, files)
-    diagnosis = diagnose(incident)
+    diagnosis = started(incident)
     banner = views.verdict(incident, diagnosis.trace, None, diagnosis)
     assert "First definition: shop/one.py:5 as shop.one reached by" in banner.text
     assert "Second definition: shop/one.py:5 as one reached by" in banner.text
@@ -203,7 +209,7 @@ def test_a_column_without_a_type_of_its_own_has_its_foreign_keys(tmp_path):
         "shop/two.py": model("Two", "orders").replace("Column, ", "Column, ForeignKey, ") + target,
         "shop/main.py": "import shop.owners, shop.one\nfrom sqlalchemy.orm import configure_mappers\nconfigure_mappers()\nimport shop.two\n",
     }
-    diagnosis = diagnose(incident_of(tmp_path, files))
+    diagnosis = started(incident_of(tmp_path, files))
     what = reasons.definitions(diagnosis).text
     assert [column.differs for column in diagnosis.definitions.columns] == [(), ()] and "as its target" in what
     assert "NullType" not in what
