@@ -31,6 +31,8 @@ from kit.startup.migrations import build, find_config
 from kit.startup.postgresql_server import find_programs, start
 from kit.startup.workspace import workspace
 
+# A server that the tests start themselves is of one worker, which then has them all.
+pytestmark = [] if os.environ.get("TEST_POSTGRES_URL") else pytest.mark.xdist_group("postgresql")
 PASSWORD = "kit_scratch_"  # how the password of a scratch database begins
 
 
