@@ -156,7 +156,14 @@ def test_alembic_is_asked_with_the_section_and_the_arguments_that_the_startup_gi
         "alembic.ini": INI.replace("[alembic]", "[orders]"),
         "migrations/env.py": env.replace("with create_engine", tenant),
     }
-    startup = [{"command": "alembic -n orders -x 'tenant=a b' upgrade head && echo done"}]
+    files["stock/alembic.ini"] = INI.replace(
+        "[alembic]", "[stock]"
+    )  # what another file is read with is not for this one
+    startup = [
+        "alembic -n orders -x 'tenant=a b' upgrade head && echo -c done",
+        "alembic -c stock/alembic.ini -n stock history",
+    ]
+    startup = [{"command": line} for line in startup]
     diagnosis = diagnose(load(write_incident(files, startup=startup, checks=[{"migrations": "alembic.ini"}])))
     assert not diagnosis.reproduced and diagnosis.finding.mechanism == "none", diagnosis.finding
 

@@ -63,3 +63,8 @@ class Interrupted(KeyboardInterrupt):
         super().__init__("every process of the run has been ended; run it again to start over")
 
     _render_traceback_ = _alone
+
+
+def last_line(text: str) -> str:
+    """What a program printed last, as a part of a message."""
+    return next((line.strip()[:400] for line in reversed(text.splitlines()) if line.strip()), "")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 
+from ..base.errors import last_line
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
@@ -30,7 +31,7 @@ from ..trace.routes import endpoint_of, names_of, pages_of
 from ..trace.trace import Trace
 from ..trace.values import is_scratch
 from .child.uncompiled import uncompiled
-from .migrations import Migrations, last_line, look
+from .migrations import Migrations, look
 from .process import command_line, run, sizes_of, so_far
 from .workspace import Workspace
 

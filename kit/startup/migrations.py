@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..base.errors import RunBroke
+from ..base.errors import RunBroke, last_line
 from ..incident.model import Incident
 from ..incident.steps import Preparation
 from ..trace.reader import read_trace
@@ -71,12 +71,13 @@ def find_config(incident: Incident, space: Workspace) -> str | None:
 
 
 def _commands(incident: Incident) -> list[list[str]]:
-    """The words of every command line of an incident; one that no shell would read is left out."""
+    """The words of every command in the command lines of an incident; a line that no shell would read is left out."""
     texts = [step.text for step in (*incident.startup, *incident.prepare) if step.kind in ("command", "serve")]
     commands = []
     for text in [*texts, *(check.command for check in incident.all_checks if check.command)]:
-        with suppress(ValueError):
-            commands.append(shlex.split(text))
+        for command in re.split(r"&&|\|\|?|;", text):
+            with suppress(ValueError):
+                commands.append(shlex.split(command))
     return commands
 
 
@@ -100,21 +101,25 @@ def flask_application(incident: Incident) -> tuple[str, str]:
     return named, served
 
 
-def alembic_words(incident: Incident) -> list[str]:
-    """What follows ``alembic`` in a command line of the steps; of several such lines the last."""
-    lines = [words for words in _commands(incident) if "alembic" in words]
-    return lines[-1][lines[-1].index("alembic") + 1 :] if lines else []
+def alembic_words(incident: Incident, config: str) -> list[str]:
+    """What the last of the steps' commands that asks ``alembic`` by this configuration gives it."""
+    longest, following = 0, []
+    for words in _commands(incident):
+        ini = Path(_option(words, "-c", "--config") or "alembic.ini").as_posix()
+        if "alembic" in words and f"/{config}".endswith(f"/{ini}") and len(ini) >= longest:
+            longest, following = len(ini), words[words.index("alembic") + 1 :]
+    return following
 
 
-def _asked(incident: Incident, space: Workspace) -> list[str]:
+def _asked(incident: Incident, space: Workspace, config: str) -> list[str]:
     """What is handed on to the application's Alembic beside its configuration."""
-    return [*flask_application(incident), json.dumps([space.filled(word) for word in alembic_words(incident)])]
+    return [*flask_application(incident), json.dumps([*map(space.filled, alembic_words(incident, config))])]
 
 
 def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
     """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
     answer = space.folder / f"{name}.json"
-    words = [space.python, _ALEMBIC, "look", config, str(answer), *_asked(incident, space)]
+    words = [space.python, _ALEMBIC, "look", config, str(answer), *_asked(incident, space, config)]
     ran = run(words, space, incident.limits, name, traced=True)
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
@@ -135,7 +140,7 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     """
     answer = space.folder / f"{name}.json"
     with _emptied(incident, space) as empty:
-        words = [space.python, _ALEMBIC, "build", config, str(answer), *_asked(incident, empty)]
+        words = [space.python, _ALEMBIC, "build", config, str(answer), *_asked(incident, empty, config)]
         ran = run(words, empty, incident.limits, name)
     if not answer.exists():
         return {}, str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
@@ -156,7 +161,7 @@ def bring(incident: Incident, space: Workspace, step: Preparation, name: str) ->
                 "('- migrations: path/alembic.ini'), or write the step as a command."
             )
         answer = str(space.folder / f"{name}.json")
-        words = [space.python, _ALEMBIC, "upgrade", config, answer, *_asked(incident, space), step.text]
+        words = [space.python, _ALEMBIC, "upgrade", config, answer, *_asked(incident, space, config), step.text]
     elif step.kind == "rows":
         words = [space.python, _STATE, "rows", space.database_url, step.text]
     else:  # the kit's own interpreter: it has a driver, which the application's may lack
@@ -174,8 +179,3 @@ def _emptied(incident: Incident, space: Workspace) -> Iterator[Workspace]:
 
     with scratch_database(incident) as other:
         yield replace(space, database_url=other.url(incident.database_driver), postgresql=other)
-
-
-def last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:400] if lines else ""

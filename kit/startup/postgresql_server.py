@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..base import janitor
-from ..base.errors import RunBroke
+from ..base.errors import RunBroke, last_line
 from .ports import free_port
 
 _ADMIN = "kit"
@@ -150,7 +150,8 @@ def start(programs: Path, held: ExitStack) -> OwnServer:
                 return OwnServer(conninfo, process, programs)
             if process.poll() is None or "Address already in use" not in _log(folder):
                 break
-        raise RunBroke(f"the kit's own PostgreSQL server ({programs}) does not start: {_last_line(_log(folder))}")
+        log = last_line(_log(folder)) or "it says nothing"
+        raise RunBroke(f"the kit's own PostgreSQL server ({programs}) does not start: {log}")
 
 
 def stop(folder: str) -> None:
@@ -237,7 +238,7 @@ def _initialize(programs: Path, folder: Path, account: pwd.struct_passwd | None,
     done = _run([programs / "initdb", "-D", data, "--no-sync", *options], folder, account)
     secret.unlink()
     if done.returncode:
-        raise RunBroke(f"{programs / 'initdb'} cannot make a server: {_last_line(done.stderr or done.stdout)}")
+        raise RunBroke(f"{programs / 'initdb'} cannot make a server: {last_line(done.stderr or done.stdout)}")
     here = "127.0.0.1/32 scram-sha-256"
     (data / "pg_hba.conf").write_text(f"host all {_ADMIN} {here}\nhost sameuser all {here}\n")
     with open(data / "postgresql.auto.conf", "a") as file:
@@ -258,8 +259,3 @@ def _spawn(programs: Path, folder: Path, account: pwd.struct_passwd | None, port
 
 def _log(folder: Path) -> str:
     return (folder / "log").read_text("utf-8", "replace")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:400] if lines else "it says nothing"

@@ -116,7 +116,8 @@ def content_of(
         "STARTUP": [(step.kind, step.text) for step in incident.startup],
         "SECONDS": incident.limits.seconds,
     }
-    of_steps = {"FLASK_APPLICATION": flask_application(incident), "ALEMBIC": alembic_words(incident)}
+    words = alembic_words(incident, migrations or "")
+    of_steps = {"FLASK_APPLICATION": flask_application(incident), "ALEMBIC": words}
     of_migrations = {"MIGRATIONS": migrations, **of_steps} if migrations else {}
     meaning, remedy = _in_docstring(f"{mechanism}: {meaning}"), _in_docstring(remedy)
     return Content(title, meaning, remedy, constants, of_migrations, {"CHECK": check} if check else {})
