@@ -474,6 +474,15 @@ def test_an_extension_that_the_scratch_server_does_not_give_is_no_incident_and_i
     assert said.code == 3 and says in said.out and "KIT_POSTGRES_URL" in said.out, said.out
 
 
+def test_an_extension_for_superusers_that_stays_in_its_database_is_there_where_sources_ask_for_it(kit, server, write):
+    if find_programs() is None:
+        pytest.skip("this machine has no PostgreSQL to start")
+    source = LOOKS.replace("serial)", "serial); CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    incident = write({"service.py": source}, startup=[{"import": "service"}])
+    said = kit("reproduce", incident, env={"KIT_POSTGRES_URL": ""})
+    assert said.code == 0 and SEEN in said.out, said.out
+
+
 def test_killed_at_once_two_runs_leave_no_database_and_no_role(given, write):
     file = write({"service.py": SLEEPS}, startup=[{"import": "service"}])
     runs = [started(file, use(given), "verify") for _ in range(2)]

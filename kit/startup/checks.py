@@ -66,7 +66,9 @@ class Asker:
                 self._ask_alembic(number, check, space)
             elif check.routes:
                 named = check.routes if isinstance(check.routes, list) else ()
-                self.answers[number] = _masked(ask_routes(self.incident, space, port, named))
+                asked = ask_routes(self.incident, space, port, named)  # holds what a server printed
+                answers = tuple(replace(answer, error=redact(answer.error)) for answer in asked.answers)
+                self.answers[number] = replace(asked, seen=redact(asked.seen), answers=answers)
         if late:
             until_printed(space.folder / "trace")
 
@@ -254,12 +256,6 @@ def _answer(port: int, seconds: float, most: int, method: str, path: str, **more
         return answer.status, answer.reason, answer.read(most).decode("utf-8", "replace").strip()
     finally:
         connection.close()
-
-
-def _masked(result: CheckResult) -> CheckResult:
-    """What a server printed, without secrets."""
-    answers = tuple(replace(answer, error=redact(answer.error)) for answer in result.answers)
-    return replace(result, seen=redact(result.seen), answers=answers)
 
 
 def _start(body: str) -> str:

@@ -175,7 +175,8 @@ def _emptied(incident: Incident, space: Workspace) -> Iterator[Workspace]:
     if space.postgresql is None:
         yield space
         return
-    from .postgresql import scratch_database
+    from .postgresql import give_extensions, scratch_database
 
     with scratch_database(incident) as other:
+        give_extensions(other, space.root)
         yield replace(space, database_url=other.url(incident.database_driver), postgresql=other)

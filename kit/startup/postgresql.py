@@ -33,6 +33,7 @@ from .postgresql_server import find_programs, own_server, version_of
 
 _NAME = "incident_kit_"
 _OLDEST = 130000  # DROP DATABASE ... WITH (FORCE)
+_HARMLESS = ("pg_stat_statements", "postgis", "vector")  # extensions that reach nothing outside of their database
 _MOST_CONNECTIONS = 60  # of one scratch role: a startup that leaks them does not take the whole server's
 _DROP = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
@@ -107,6 +108,17 @@ def scratch_database(incident: Incident) -> Iterator[Scratch]:
         door = _open_door(server, keeper, name, password)
         stack.callback(door.close)
         yield Scratch(name, password, door, server.says, keeper)
+
+
+def give_extensions(scratch: Scratch, root: Path) -> None:
+    """Make those of ``_HARMLESS`` that sources below ``root`` ask for: where it is deployed, its role mostly may do that."""
+    asked = re.compile(rf"CREATE\s+EXTENSION\s+IF\s+NOT\s+EXISTS\W+({'|'.join(_HARMLESS)})\b", re.I)
+    texts = (file.read_text("utf-8", "replace") for file in root.rglob("*") if file.suffix in (".py", ".sql"))
+    statements = sorted({f'CREATE EXTENSION "{match[1].lower()}"' for text in texts for match in asked.finditer(text)})
+    conninfo = make_conninfo(scratch.keeper.info.dsn, password=scratch.keeper.info.password, dbname=scratch.name)
+    for statement in statements:
+        with suppress(psycopg.Error), psycopg.connect(conninfo) as connection:  # else it is told when it is asked for
+            connection.execute(statement)
 
 
 def server_of(incident: Incident) -> Server:

@@ -153,7 +153,9 @@ def command_line(text: str, space: Workspace) -> list[str]:
 def start(argv: list[str], environment: dict[str, str], folder: Path, space: Workspace, limits: Limits) -> Process:
     """Start one process under a supervisor of its own."""
     folder.mkdir(parents=True)
-    allowed = _allowed(space)
+    # What it may connect to beside the ports that it opens itself: its database, servers of the same run.
+    allowed = [("127.0.0.1", space.postgresql.port)] if space.postgresql else []
+    allowed += [(host, process.port) for process in space.up for host in ("127.0.0.1", "::1")]
     shown = " ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in allowed)
     environment = {**environment, **mark(space.folder), "INCIDENT_ALLOWED": shown}
     if space.postgresql:  # a file in the workspace needs no naming
@@ -192,12 +194,6 @@ def _end(supervisor: subprocess.Popen) -> None:
     """Let go of a supervisor: it ends all that is below it, and itself."""
     with suppress(OSError):
         supervisor.stdin.close()
-
-
-def _allowed(space: Workspace) -> list[tuple[str, int]]:
-    """What a process may connect to beside the ports that it opens itself: servers of the same run, its database."""
-    database = [("127.0.0.1", space.postgresql.port)] if space.postgresql else []
-    return database + [(host, process.port) for process in space.up for host in ("127.0.0.1", "::1")]
 
 
 def so_far(space: Workspace) -> list[Ended]:

@@ -13,7 +13,6 @@ from ..base.errors import RunBroke
 from ..base.progress import Hears, silent
 from ..incident.deployments import stays_up
 from ..incident.model import Incident, Limits
-from ..incident.steps import Step
 from ..trace.processes import Ended, ended_by
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
@@ -80,11 +79,14 @@ def run_startup(
     before = _prepare(incident, space, progress)
     wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
     orders = {name: str(value) for name, value in wanted.items() if value}
+    # Consecutive import, call and code steps share one interpreter.
+    together = groupby(enumerate(incident.startup, 1), lambda it: (it[1].in_process, not it[1].in_process and it[0]))
+    groups = [list(group) for _, group in together]
     ended: list[Ended] = []
     silent: list[Process] = []  # servers that were up and answer no more
     port = None
     try:
-        for group in _groups(incident.startup):
+        for group in groups:
             progress("; ".join(f"step {number}: {step}" for number, step in group))
             if group[0][1].kind == "serve":
                 process, outcome = _serve(incident, space, group, orders)
@@ -128,9 +130,11 @@ def _prepare(incident: Incident, space: Workspace, progress: Hears) -> list[Crea
             created = read_trace(incident, space, [prepared]).created
             before += [replace(creation, step=f"prepare {number}") for creation in created]
         if prepared.why or not prepared.ok:
+            printed = (path for name in ("stdout", "stderr") if (path := prepared.folder / name).exists())
+            lines = "".join(path.read_text("utf-8", "replace") for path in printed).strip().splitlines()[-8:]
             raise RunBroke(
-                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
-                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
+                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. Steps under 'prepare' are not "
+                "judged and must succeed. Its last lines:\n" + "\n".join(f"    {line}" for line in lines)
             )
     return before
 
@@ -143,12 +147,6 @@ def _died(process: Process) -> Broke:
     how = why.says if why is not None else "" if code is None else f"exit code {code}"
     says = "the server ended while it was asked" + (f" ({how})" if how else "")
     return Broke("died", says) if why is None else replace(why, says=says)
-
-
-def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
-    """Numbered steps; consecutive import, call and code steps share one interpreter."""
-    together = groupby(enumerate(steps, 1), lambda it: (it[1].in_process, not it[1].in_process and it[0]))
-    return [list(group) for _, group in together]
 
 
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
@@ -206,9 +204,3 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
     process = start(argv, environment, folder, space, limits)
     process.steps, process.port = list(group), port
     return process
-
-
-def _tail(folder: Path, lines: int = 8) -> str:
-    printed = [path for name in ("stdout", "stderr") if (path := folder / name).exists()]
-    text = "".join(path.read_text("utf-8", "replace") for path in printed)
-    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])

@@ -79,12 +79,17 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
         try:
             folder = ending.enter_context(temporary_folder())
             if incident.database == "postgresql":
-                from .postgresql import scratch_database  # its driver is only loaded where it is needed
+                from .postgresql import (
+                    give_extensions,
+                    scratch_database,
+                )  # its driver is only loaded where it is needed
 
                 postgresql = ending.enter_context(scratch_database(incident))
             else:
                 postgresql = None
             space = _made(incident, patches, folder, postgresql)
+            if postgresql:
+                give_extensions(postgresql, space.root)
         except OSError as error:
             raise RunBroke(f"the workspace could not be made: {error}") from None
         yield space

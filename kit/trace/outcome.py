@@ -54,8 +54,9 @@ class Outcome:
 
     def _step_broke(self, outcome: Ended, number: int, step: Step) -> Broke | None:
         """Why a step inside an interpreter broke; None where it ended, failed with an error of its own, or never was begun."""
-        if self._failed_before(outcome, number):
-            return None
+        earlier = (self.collected.stepped.get(before) for before, _ in outcome.steps if before < number)
+        if any(stepped is not None and stepped.error is not None for stepped in earlier):
+            return None  # it never began
         stepped = self.collected.stepped.get(number, Stepped())
         error = stepped.error
         if error is not None and error.type == "MemoryError":
@@ -73,11 +74,6 @@ class Outcome:
         if stepped.began is None and not self.collected.processes_of(outcome):
             says = f"{step}: the interpreter started nothing ({how}): {self.output(outcome)[-400:].strip()}"
         return replace(how, says=says, step=number)
-
-    def _failed_before(self, outcome: Ended, number: int) -> bool:
-        """Did an earlier step of the same interpreter fail, so that this one never began?"""
-        earlier = [self.collected.stepped.get(before) for before, _ in outcome.steps if before < number]
-        return any(stepped is not None and stepped.error is not None for stepped in earlier)
 
     def _out_of_memory(self, number: int, step: Step) -> Broke:
         most = self.incident.limits.memory_mb
