@@ -30,7 +30,7 @@ from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
 from kit.new.candidates import Start, candidates_of, step_of
-from kit.new.draft import title_of
+from kit.new.draft import not_found, title_of
 from kit.new.next_setups import completed, lessons
 from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
@@ -575,6 +575,18 @@ def test_where_no_trial_shows_the_logs_error_it_says_so_and_asks_two_questions(k
     assert "the nearest was command: python main.py" in said.json["not_found"][0] and len(said.json["not_found"]) == 3
     assert "moon" in load(tmp_path / "x").expect.error
     assert kit("reproduce", tmp_path / "x").code == 3
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"), [(("GET", "/orders"), "comes up and answers GET /orders; "), (None, "comes up; ")]
+)
+def test_where_the_nearest_start_comes_up_the_logs_error_is_said_to_come_later(request_, says, tmp_path):
+    evidence = Evidence(error="E: e", expected="e", request=request_)
+    work = Search(Project(written(tmp_path, {"main.py": ""})), evidence, "python", tmp_path, print)
+    start = Start((("serve", "uvicorn main:app"),), "", 0)
+    best = SimpleNamespace(setup=Setup(start), up=True, shows_incident=False, seen=Evidence(), trace=None, level=0)
+    sentence = not_found(work, Interpreter(Path("python"), ""), best, True, [])[0]
+    assert f"{start}, which shows: it {says}the log's error comes later" in sentence
 
 
 def test_read_only_runs_nothing(kit, tmp_path, small):

@@ -126,9 +126,7 @@ class Draft:
             return [_commented("expect:", "what the incident looks like is not known"), unknown]
         expect = expect_of(evidence, self.setup, error, best.trace if best is not None else None)
         if not expect:
-            return [
-                "# expect:                                    # what the incident looks like; without it, any failure counts"
-            ]
+            return [_commented("# expect:", "what the incident looks like; without it, any failure counts")]
         lines = [_commented("expect:", f"what the incident looks like; {evidence.at}".rstrip("; "))]
         if "check" in expect and error:
             lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
@@ -137,7 +135,6 @@ class Draft:
 
 def _committed(top: Path, root: Path) -> str | None:
     """The commit that a folder is at, where all of it is in that commit; else None."""
-
     below = root.relative_to(top).as_posix()
     asked = ("status", "--porcelain", "--ignored", "--", below), ("ls-files", "--", below), ("rev-parse", "HEAD")
     changed, files, head = (run_git(*words, folder=top) for words in asked)
@@ -213,8 +210,7 @@ def not_found(
 ) -> list[str]:
     """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
     evidence, shown = work.evidence, best is not None and best.shows_incident
-    unread = work.project.unreadable.values()
-    sentences = [f"{at}: this YAML cannot be read, and is ignored" for at in unread]
+    sentences = [f"{at}: this YAML cannot be read, and is ignored" for at in work.project.unreadable.values()]
     if lacking and not shown:
         how = how_to_make(work.project, lacking, evidence.version)
         sentences.append(f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how}")
@@ -228,8 +224,10 @@ def not_found(
         sentences.append(f"a failure: {best.setup.start} comes up, and no swallowed error was seen")
     elif best is not None:
         wanted = "that shows the log's error" if evidence.expected else "that fails by itself, or that comes up"
-        nearest = f"{best.setup.start}, which shows: {best.shows.removeprefix(f'{best.setup.start}: ')}"
-        sentences.append(f"a startup {wanted}; the nearest was {nearest}")
+        asked = f" and answers {' '.join(evidence.request)}" if evidence.request else ""
+        later = f"it comes up{asked}; the log's error comes later, or of what is not here"
+        shows = later if best.up else best.shows.removeprefix(f"{best.setup.start}: ")
+        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
     return sentences + _questions(work, best)[:2]
 
 
