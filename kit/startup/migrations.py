@@ -157,8 +157,8 @@ def bring(incident: Incident, space: Workspace, step: Preparation, name: str) ->
         config = find_config(incident, space)
         if config is None:
             raise RunBroke(
-                f"{incident.file}: prepare: {step}: there is no alembic.ini in the application. Name it in a check "
-                "('- migrations: path/alembic.ini'), or write the step as a command."
+                f"{incident.file}: prepare: {step}: no alembic.ini is in the working folder nor in the first folders below "
+                "the root. Name it in a check ('- migrations: path/alembic.ini'), or write the step as a command."
             )
         answer = str(space.folder / f"{name}.json")
         words = [space.python, _ALEMBIC, "upgrade", config, answer, *_asked(incident, space, config), step.text]

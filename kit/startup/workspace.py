@@ -79,10 +79,8 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
         try:
             folder = ending.enter_context(temporary_folder())
             if incident.database == "postgresql":
-                from .postgresql import (
-                    give_extensions,
-                    scratch_database,
-                )  # its driver is only loaded where it is needed
+                # Its driver is only loaded where it is needed.
+                from .postgresql import give_extensions, scratch_database
 
                 postgresql = ending.enter_context(scratch_database(incident))
             else:
