@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..base import interrupt
 from ..base.errors import RunBroke
@@ -47,11 +47,15 @@ class Process:
     answer: dict | None = field(default=None)
     stopped: Asked | None = None
     begun: tuple[int, float] = (0, 0)  # how many steps have begun in it, and when that was seen
+    waiting: Any = None  # the interpreter that it was forked from, whose supervisor stays (``warm.py``)
 
     def ended(self, wait: float | None = 0) -> bool:
         """Has it ended, or does it within ``wait`` seconds (None: however long that takes)?"""
         # Its supervisor writes when all is over, and ends: until then nothing needs to be asked.
-        if self.answer is None and _readable(self.supervisor.stdout, wait):
+        if self.answer is None and readable(self.supervisor.stdout, wait):
+            if self.waiting is not None:
+                self.answer = self.waiting.read() or self.orphaned()
+                return True
             text = self.supervisor.stdout.read()
             self.supervisor.wait()
             forget(self.named)
@@ -71,7 +75,8 @@ class Process:
                     (self.folder / "ending").touch()
                     self.stopped = self.ask()
                     self.ended(None)
-                self.supervisor.stdin.close()
+                if not self.answer or self.waiting is None:
+                    self.supervisor.stdin.close()
             self.ended(None)
 
     def ask(self) -> Asked:
@@ -98,7 +103,8 @@ def sizes_of(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.glob("std*")}
 
 
-def _readable(stream, wait: float | None) -> bool:
+def readable(stream, wait: float | None) -> bool:
+    """Is there something to read, or its end, within ``wait`` seconds (None: however long that takes)?"""
     poll = select.poll()
     poll.register(stream, select.POLLIN | select.POLLHUP)
     return bool(poll.poll(None if wait is None else wait * 1000))
@@ -172,25 +178,32 @@ def start(argv: list[str], environment: dict[str, str], folder: Path, space: Wor
         "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": allowed},
     }
     interrupt.check()
-    supervisor = subprocess.Popen(
-        [sys.executable, "-I", "-S", _SUPERVISOR],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl+C in a terminal reaches the kit, which then ends the run in order
-    )
-    supervisor.stdin.write(f"{marshal.dumps(config).hex()}\n".encode())
-    supervisor.stdin.flush()
-    process = Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    if space.place is not None and (forked := space.place.start(config, space, limits.seconds)) is not None:
+        return forked
+    above = supervisor()
+    above.stdin.write(f"{marshal.dumps(config).hex()}\n".encode())
+    above.stdin.flush()
+    process = Process([], folder, above, time.monotonic(), space.folder, wait_for(above.pid))
     try:
-        interrupt.under_way(supervisor, _end)
+        interrupt.under_way(above, close)
     except BaseException:
         process.finish(kill=True)
         raise
     return process
 
 
-def _end(supervisor: subprocess.Popen) -> None:
+def supervisor() -> subprocess.Popen:
+    """A supervisor that waits for its configuration."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", _SUPERVISOR],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl+C in a terminal reaches the kit, which then ends the run in order
+    )
+
+
+def close(supervisor: subprocess.Popen) -> None:
     """Let go of a supervisor: it ends all that is below it, and itself."""
     with suppress(OSError):
         supervisor.stdin.close()
