@@ -2317,6 +2317,12 @@ def test_a_path_of_an_image_is_the_folder_that_was_copied_there(kit, tmp_path):
     assert read_only(kit, tmp_path, files).app.path == [".", "src"]
 
 
+def test_a_start_of_an_image_that_holds_one_folder_alone_says_which(tmp_path):
+    image = "FROM x\nWORKDIR /code\nCOPY ./store /code\nCMD uvicorn store.main:app\n"
+    project = Project(written(tmp_path, {"Dockerfile": image, "store/main.py": ""}))
+    assert [command.at for command in commands_of(project)] == ["Dockerfile, whose /code is what store holds"]
+
+
 def test_a_file_of_the_deployment_that_cannot_be_read_is_told(kit, tmp_path):
     root = written(
         tmp_path / "app", {"main.py": ASGI, "docker-compose.yml": "services:\n  web: {command: [uvicorn\n  b: }\n"}

@@ -210,17 +210,17 @@ def image_of(project: Project, file: str, context: str = "", instead: tuple = ((
     inner = [(f"./{source}", at[len(work) :]) for at, source in copied if f"{at}/".startswith(f"{work}/")]
     code = [source for source, _ in inner if PurePosixPath(source).suffix in ("", ".py", ".ini", ".sh")]
     for source, rest in inner:
-        alone = rest or code == [source]
-        if alone and source.endswith(rest) and (project.root / folder / source).is_dir():
+        if (rest or code == [source]) and source.endswith(rest) and (project.root / folder / source).is_dir():
             homes.setdefault(work, normpath(f"{folder}/{source.removesuffix(rest)}"))
     home = max(homes, key=len, default=workdir)
+    at = file if homes.get(home, folder) == folder else f"{file}, whose {home} is what {homes[home]} holds"
     folder = homes.get(home, folder)
     inside = workdir[len(home) :].strip("/") if home and workdir.startswith(home) else ""
     below = str(PurePosixPath(folder, inside if (project.root / folder / inside).is_dir() else "."))
     lines = _joined(project, entry, command, below, home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
     path = tuple(str(PurePosixPath(folder, part)) for part in path)
-    return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env, home=home, of_home=folder)
+    return Command(lines, at, 28 if file == "Dockerfile" else 24, below, path, env, home=home, of_home=folder)
 
 
 def _filled(text: str, values: dict[str, str]) -> str:
