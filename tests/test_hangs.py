@@ -31,7 +31,7 @@ def text_of(page):
 
 
 def test_what_was_refused_is_told_with_its_site_where_the_step_that_hangs_is(kit, write_incident, tmp_path):
-    file = write_incident({"service/__init__.py": "", "service/main.py": RETRIES}, limits={"seconds": 2})
+    file = write_incident({"service/__init__.py": "", "service/main.py": RETRIES}, limits={"seconds": 4})
     for words in (("reproduce", file), ("verify", file), ("postmortem", file, "-o", tmp_path / "page.html")):
         said = kit(*words)
         assert (said.code, said.out.count(REFUSED)) == (4, 1), said
