@@ -146,10 +146,13 @@ sys.meta_path.append(Finder)
 """
 
 
+_RAISES = "raise RuntimeError(__file__)"
+
+
 @pytest.mark.parametrize("link", ["path", "finder"])
 def test_what_is_installed_as_a_link_to_the_application_is_its_copy(link, write_incident, tmp_path):
     """As ``pip install -e`` and ``uv sync`` do. Else no patch would change what runs."""
-    files = {"src/service/__init__.py": "", "src/service/main.py": "raise RuntimeError(__file__)"}
+    files = {"src/service/__init__.py": "# it\n", "src/service/main.py": f"{_RAISES}\n"}
     file = write_incident(files, app={"path": [], "python": str(tmp_path / "env" / "bin" / "python")})
     venv.create(tmp_path / "env", symlinks=True)
     packages = next((tmp_path / "env").glob("lib/*/site-packages"))
@@ -159,6 +162,12 @@ def test_what_is_installed_as_a_link_to_the_application_is_its_copy(link, write_
     error = reproduce(load(file)).steps[0].exception
     assert (error.frames[-1].file, error.frames[-1].application) == ("src/service/main.py", True)
     assert str(source) not in str(error)
+    # Nor does the folder itself come in where a build lacks the package, as an older commit may.
+    remove = "--- a/src/service/{0}\n+++ /dev/null\n@@ -1 +0,0 @@\n-{1}\n"
+    patch = file.with_name("remove.patch")
+    patch.write_text("".join(remove.format(*it) for it in (("__init__.py", "# it"), ("main.py", _RAISES))))
+    error = reproduce(load(file), patches=[patch]).steps[0].error
+    assert error.startswith("ModuleNotFoundError" if link == "path" else "FileNotFoundError")
 
 
 def test_the_environment_holds_nothing_of_the_callers(write_incident, monkeypatch):

@@ -84,8 +84,8 @@ _MAIN = "import sqlalchemy.orm\nimport almanac\nsqlalchemy.orm.declarative_base(
     ("text", "reason"),
     [
         ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()", "leaves a thread"),
-        ("import socket\nkept = socket.socket()", "leaves a file or a socket open"),
-        ("kept = open('/dev/null')", "leaves a file or a socket open"),
+        ("import socket\nkept = socket.socket()", "leaves open: socket"),
+        ("kept = open('/dev/null')", "leaves open: null"),
         ("import os\nos.close(os.open(os.environ['HOME'] + '/seen', os.O_CREAT | os.O_WRONLY))", "opens seen"),
         pytest.param("import os.path\nopen('settings.ini').close()", "opens settings.ini", marks=pytest.mark.slow),
         ("import os\nos.environ['SEASON'] = 'spring'", "changes the environment"),

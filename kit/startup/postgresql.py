@@ -113,8 +113,10 @@ def scratch_database(incident: Incident) -> Iterator[Scratch]:
 def give_extensions(scratch: Scratch, root: Path) -> None:
     """Make those of ``_HARMLESS`` that sources below ``root`` ask for: where it is deployed, its role mostly may do that."""
     asked = re.compile(rf"CREATE\s+EXTENSION\s+IF\s+NOT\s+EXISTS\W+({'|'.join(_HARMLESS)})\b", re.I)
-    texts = (file.read_text("utf-8", "replace") for file in root.rglob("*") if file.suffix in (".py", ".sql"))
-    statements = sorted({f'CREATE EXTENSION "{match[1].lower()}"' for text in texts for match in asked.finditer(text)})
+    files = (file for file in root.rglob("*") if file.suffix in (".py", ".sql") and file.is_file())
+    contents = (content for file in files if b"EXTENSION" in (content := file.read_bytes()).upper())
+    matches = (match for content in contents for match in asked.finditer(content.decode("utf-8", "replace")))
+    statements = sorted({f'CREATE EXTENSION "{match[1].lower()}"' for match in matches})
     conninfo = make_conninfo(scratch.keeper.info.dsn, password=scratch.keeper.info.password, dbname=scratch.name)
     for statement in statements:
         with suppress(psycopg.Error), psycopg.connect(conninfo) as connection:  # else it is told when it is asked for

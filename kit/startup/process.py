@@ -3,6 +3,7 @@
 import marshal
 import math
 import os
+import re
 import select
 import shlex
 import shutil
@@ -143,7 +144,8 @@ def command_line(text: str, space: Workspace) -> list[str]:
         raise RunBroke(f"command {text!r}: {error}") from None
     if not words:
         raise RunBroke("a command is empty")
-    if _SHELL & set(text) or "=" in words[0]:
+    unquoted = text if set(text) & set('"\\') else re.sub(r"'[^']*'", "", text)
+    if _SHELL & set(unquoted) or "=" in words[0]:
         return ["/bin/sh", "-c", text]
     if words[0] in ("python", "python3"):
         return [space.python, *words[1:]]

@@ -82,10 +82,14 @@ def _hand_over():
 
 
 def _in_copy(place):
-    """Where an environment has the application as a link to its own folder, the same place in the copy."""
+    """Where an environment has the application as a link to its own folder, the same place in the copy, be it there or not.
+
+    But for the environment itself, where it lies in that folder.
+    """
     source, real = os.environ.get("INCIDENT_SOURCE", "?"), os.path.realpath(place)
     copied = _root + real[len(source) :]
-    return copied if (real + os.sep).startswith(source + os.sep) and os.path.exists(copied) else place
+    inside, kept = (real + os.sep).startswith(source + os.sep), place.startswith((sys.prefix, sys.base_prefix))
+    return copied if inside and (os.path.exists(copied) or not kept) else place
 
 
 def _as_before(counts):

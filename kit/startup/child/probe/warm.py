@@ -126,7 +126,7 @@ def _on_open(args):
     path, _, flags = args
     if isinstance(path, (str, bytes)) and path != _file.path:
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if writes or _is_in_workspace(os.path.abspath(os.fsdecode(path))):
+        if writes and path != os.devnull or _is_in_workspace(os.path.abspath(os.fsdecode(path))):
             _unlike.append("a package opens %s while it is imported" % os.path.basename(os.fsdecode(path)))
 
 
@@ -139,10 +139,10 @@ def _left_behind():
     """What imports left that a forked process does not have, or shares: threads, descriptors; and what they printed."""
     if len(os.listdir("/proc/self/task")) > 1:
         return "a package leaves a thread that runs"
-    places = {fd: "/proc/self/fd/" + fd for fd in os.listdir("/proc/self/fd") if int(fd) > 2}
-    left = [fd for fd, place in places.items() if os.path.exists(place) and os.readlink(place) != _file.path]
-    if set(map(int, left)) - {_ORDERS, _NEWS}:
-        return "a package leaves a file or a socket open"
+    for fd in os.listdir("/proc/self/fd"):
+        place = "/proc/self/fd/" + fd
+        if int(fd) not in (0, 1, 2, _ORDERS, _NEWS) and os.path.exists(place) and os.readlink(place) != _file.path:
+            return "a package leaves open: " + os.path.basename(os.readlink(place))
     if os.fstat(1).st_size or os.fstat(2).st_size:
         return "a package prints while it is imported"
     return None
