@@ -88,7 +88,7 @@ _MAIN = "import sqlalchemy.orm\nimport almanac\nsqlalchemy.orm.declarative_base(
         ("kept = open('/dev/null')", "leaves open: null"),
         ("import os\nos.close(os.open(os.environ['HOME'] + '/seen', os.O_CREAT | os.O_WRONLY))", "opens seen"),
         pytest.param("import os.path\nopen('settings.ini').close()", "opens settings.ini", marks=pytest.mark.slow),
-        ("import os\nos.environ['SEASON'] = 'spring'", "changes the environment"),
+        ("import os\ndel os.environ['TZ']", "takes something out of the environment"),
         pytest.param("import subprocess\nsubprocess.run(['true'])", "starts a process", marks=pytest.mark.slow),
         pytest.param("print('loaded')", "prints", marks=pytest.mark.slow),
         pytest.param("import sqlite3\nsqlite3.connect(':memory:')", "opens a database", marks=pytest.mark.slow),
@@ -102,6 +102,16 @@ def test_a_package_that_does_more_than_define_is_imported_anew_in_each_run(text,
         ran(incident, forked=False)
         assert "forked" not in ran(incident, forked=True).provenance
         assert len(places.reasons) == 1 and reason in list(places.reasons)[0]
+
+
+def test_what_a_package_sets_in_the_environment_is_set_in_a_forked_run(library, write_incident):
+    files = {"service/__init__.py": "", "service/main.py": f"{_MAIN}import os\nprint(os.environ['SEASON'])\n"}
+    python = library("import os\nos.environ.setdefault('SEASON', 'spring')")
+    incident = load(write_incident(files, app={"python": python, "path": ["."]}))
+    with warm(incident):
+        new, forked = ran(incident, forked=False), ran(incident, forked=True)
+    assert forked.provenance["forked"] and not forked.provenance["unlike"]
+    assert (forked.steps[0].output, difference(new, forked)) == ("spring\n", None)
 
 
 def test_a_run_that_sets_what_a_package_read_is_run_again_in_a_new_interpreter(library, write_incident):

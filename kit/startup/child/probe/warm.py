@@ -12,7 +12,8 @@ from .steps import _steps
 
 _ORDERS, _NEWS = 240, 241  # as the supervisor has them
 _WARM = os.environ.pop("INCIDENT_WARM", None)  # a file: the modules to import, each in a line
-_asked = set()  # names of the environment that packages read while they were imported
+_asked = set()  # names of the environment that packages read or set while they were imported
+_set = {}  # what they set
 _waiting = _WARM is not None
 _unlike = []  # why a run that is forked would not be as any other
 
@@ -81,14 +82,13 @@ def _emit_process(time, steps):
 
 def _import_packages(names):
     """Import them in order, and see what they do beside: the application's copy is not on the path."""
-    path, heeded, environment = list(sys.path), dict(_heeded), os.environ._data
+    path, heeded, before = list(sys.path), dict(_heeded), dict(os.environ)
     sys.path[:] = [entry for entry in path if entry and not _is_in_workspace(entry)]
     _hear()
-    _heeded.update(dict.fromkeys(_TELLING, None))
     for event, says in _TELLING.items():
         _heeded[event] = lambda args, says=says: _unlike.append(says)
     _heeded.update({"open": _on_open, "os.listdir": _on_list, "os.scandir": _on_list})
-    os.environ._data = _Environment(environment)
+    noted = os.environ._data = _Environment(os.environ._data)
     try:
         for name in names:
             if name not in sys.modules:
@@ -96,10 +96,14 @@ def _import_packages(names):
     except BaseException as problem:
         _unlike.append("%s cannot be imported without the application: %s" % (name, type(problem).__name__))
     finally:
-        os.environ._data = environment
+        os.environ._data = {name: dict.__getitem__(noted, name) for name in dict.keys(noted)}
         _heeded.clear()
         _heeded.update(heeded)
         sys.path[:] = path
+    _set.update((name, text) for name, text in os.environ.items() if before.get(name) != text)
+    _asked.update(_set)
+    if before.keys() - os.environ.keys():
+        _unlike.append("a package takes something out of the environment while it is imported")
     here = (name for name, module in list(sys.modules.items()) if _is_in_workspace(getattr(module, "__file__", None)))
     _unlike.extend("%s is of the application" % name for name in here)
 
@@ -112,8 +116,6 @@ _TELLING = {
     "os.fork": "a package forks while it is imported",
     "os.posix_spawn": "a package starts a process while it is imported",
     "sqlite3.connect": "a package opens a database while it is imported",
-    "os.putenv": "a package changes the environment while it is imported",
-    "os.unsetenv": "a package changes the environment while it is imported",
     "os.chdir": "a package changes the working folder while it is imported",
 }
 
@@ -180,7 +182,7 @@ def _be_run(order, spent, before):
         os.close(fd)
     os.chdir(order["cwd"])
     os.environ.clear()
-    os.environ.update(order["env"])
+    os.environ.update(order["env"], **_set)
     os.environ.pop("INCIDENT_STEPS", None)
     count = len(sys.argv) - 1
     for argv in (sys.argv, getattr(sys, "orig_argv", [])):
