@@ -82,21 +82,6 @@ def look_at(
     :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
     :param ended: hears the trace of a startup that ran, before anything more is asked
     """
-    looked = _look_at(incident, progress, fix, checks, hold, ended)
-    if not looked.trace.provenance.get("unlike") or incident._warm.trying:
-        return looked
-    with incident._warm.only(forked=False):
-        return _look_at(incident, progress, fix, checks, hold, ended)
-
-
-def _look_at(
-    incident: Incident,
-    progress: Hears,
-    fix: str | None,
-    checks: bool | None,
-    hold: str | None,
-    ended: Callable[[Trace], None],
-) -> Looked:
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
     wanted = incident.expect.empty if checks is None else checks
@@ -194,7 +179,6 @@ def _run(
     if asker.config is not None and fix is None:
         created, stopped = build(incident, space, asker.config, "revisions")
     answers = tuple(asker.answers[number] for number, _ in asker.requests if number in asker.answers)
-    trace = trace if space.place is None else space.place.told(trace)
     return kept_runs.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
 
 
@@ -208,7 +192,7 @@ def _of_failed_start(incident: Incident, space: Workspace, asker: Asker, fix: st
     if not asks or not kept_runs.keeps() or any(check.command for _, check in asker.requests):
         return None
     key = _key_of(incident, space, bare, fix)
-    ran = kept_runs.run_before(key, space) if key else None
+    ran = kept_runs.kept(key, space) if key else None
     if ran is None or any(step.kind == "serve" and step.ok for step in ran.trace.steps):
         return None
     mute(space, None)

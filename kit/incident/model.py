@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -190,7 +190,6 @@ class Incident(Part):
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
     _packed: tuple[str, ...] | None = None  # packed for another machine, and what of the application was left behind
-    _warm: Any = None  # where its runs are forked from interpreters that wait (``kit.startup.warm``)
     _kept_as: Limits | None = None  # the limits of the file whose startup this is too, so that it is kept
 
     @model_validator(mode="after")

@@ -32,7 +32,6 @@ from .workspace import Workspace
 FOLDER = "INCIDENT_KIT_RUNS"  # the variable that names the folder where runs are kept; without it none is
 _MOST = 200  # runs that are kept; the one that was asked for longest ago goes first
 _PACKAGE = Path(__file__).parents[1]
-_BEFORE = "this build was run before and has not changed: the result of that run is used"
 
 
 @dataclass(frozen=True)
@@ -91,18 +90,12 @@ def once(
     :param lasting: would the same build show the same again?
     """
     name = key() if keeps() else None
-    if name is not None and space.place is not None and space.place.warm.forks:
-        there = run_before(name, space)
-        if there is not None and not space.place.warm.trying:
-            progress(_BEFORE)
-            return there
-        name = None if space.place.warm.trying else f"{name}-forked"  # which nobody takes for a run of its own
     if name is None:
         return run()
     with _turn(name) as file:
         kept = _read(file, space)
         if kept is not None:
-            progress(_BEFORE)
+            progress("this build was run before and has not changed: the result of that run is used")
             return kept
         result = run()
         if result.trace.broke is None and lasting(result):
@@ -163,7 +156,7 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def run_before(key: str, space: Workspace) -> Ran | None:
+def kept(key: str, space: Workspace) -> Ran | None:
     """The kept run of this key, waited for where it is under way; None where there is none."""
     with _turn(key) as file:
         return _read(file, space)

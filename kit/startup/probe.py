@@ -9,7 +9,7 @@ from ..base.janitor import mark
 
 _PARTS = (  # a part uses what those before it define
     *("recorder", "bytecode", "frames", "imports", "bodies", "starts", "tables", "mappers"),
-    *("registries", "logs", "doors", "engines", "steps", "warm", "start"),
+    *("registries", "logs", "doors", "engines", "steps", "start"),
 )
 _BELOW = "# ---- below this line is the text of the probe\n"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

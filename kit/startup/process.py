@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..base import interrupt
 from ..base.errors import RunBroke
@@ -48,15 +48,11 @@ class Process:
     answer: dict | None = field(default=None)
     stopped: Asked | None = None
     begun: tuple[int, float] = (0, 0)  # how many steps have begun in it, and when that was seen
-    waiting: Any = None  # the interpreter that it was forked from, whose supervisor stays (``warm.py``)
 
     def ended(self, wait: float | None = 0) -> bool:
         """Has it ended, or does it within ``wait`` seconds (None: however long that takes)?"""
         # Its supervisor writes when all is over, and ends: until then nothing needs to be asked.
-        if self.answer is None and readable(self.supervisor.stdout, wait):
-            if self.waiting is not None:
-                self.answer = self.waiting.read() or self.orphaned()
-                return True
+        if self.answer is None and _readable(self.supervisor.stdout, wait):
             text = self.supervisor.stdout.read()
             self.supervisor.wait()
             forget(self.named)
@@ -76,8 +72,7 @@ class Process:
                     (self.folder / "ending").touch()
                     self.stopped = self.ask()
                     self.ended(None)
-                if not self.answer or self.waiting is None:
-                    self.supervisor.stdin.close()
+                self.supervisor.stdin.close()
             self.ended(None)
 
     def ask(self) -> Asked:
@@ -104,8 +99,7 @@ def sizes_of(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.glob("std*")}
 
 
-def readable(stream, wait: float | None) -> bool:
-    """Is there something to read, or its end, within ``wait`` seconds (None: however long that takes)?"""
+def _readable(stream, wait: float | None) -> bool:
     poll = select.poll()
     poll.register(stream, select.POLLIN | select.POLLHUP)
     return bool(poll.poll(None if wait is None else wait * 1000))
@@ -180,32 +174,25 @@ def start(argv: list[str], environment: dict[str, str], folder: Path, space: Wor
         "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": allowed},
     }
     interrupt.check()
-    if space.place is not None and (forked := space.place.start(config, space, limits.seconds)) is not None:
-        return forked
-    above = supervisor()
-    above.stdin.write(f"{marshal.dumps(config).hex()}\n".encode())
-    above.stdin.flush()
-    process = Process([], folder, above, time.monotonic(), space.folder, wait_for(above.pid))
-    try:
-        interrupt.under_way(above, close)
-    except BaseException:
-        process.finish(kill=True)
-        raise
-    return process
-
-
-def supervisor() -> subprocess.Popen:
-    """A supervisor that waits for its configuration."""
-    return subprocess.Popen(
+    supervisor = subprocess.Popen(
         [sys.executable, "-I", "-S", _SUPERVISOR],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl+C in a terminal reaches the kit, which then ends the run in order
     )
+    supervisor.stdin.write(f"{marshal.dumps(config).hex()}\n".encode())
+    supervisor.stdin.flush()
+    process = Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    try:
+        interrupt.under_way(supervisor, _end)
+    except BaseException:
+        process.finish(kill=True)
+        raise
+    return process
 
 
-def close(supervisor: subprocess.Popen) -> None:
+def _end(supervisor: subprocess.Popen) -> None:
     """Let go of a supervisor: it ends all that is below it, and itself."""
     with suppress(OSError):
         supervisor.stdin.close()

@@ -43,7 +43,7 @@ class Readiness:
         if heard is Heard.NOTHING_THERE:
             self.silent_since = None
             return False
-        now, used = time.monotonic(), processor_time(self.process)
+        now, used = time.monotonic(), processor_time(self.process.supervisor.pid)
         if self.silent_since is None or working(self.used, used):
             self.silent_since = now
         self.used = used
@@ -51,17 +51,17 @@ class Readiness:
 
     def rests(self) -> bool:
         """Has it, as a worker that waits for its tasks, done next to nothing for long, with no body under way?"""
-        now, used = time.monotonic(), processor_time(self.process)
+        now, used = time.monotonic(), processor_time(self.process.supervisor.pid)
         if self.silent_since is None or sum(used.values()) - sum(self.used.values()) > _IDLE:
             self.silent_since, self.used = now, used
         return now - self.silent_since > _SILENT and not executing(self.process.folder)
 
     def at_rest(self) -> bool:
         """Have all processes of a server with several ended their work, as workers have when they are loaded?"""
-        began, before = time.monotonic(), processor_time(self.process)
+        began, before = time.monotonic(), processor_time(self.process.supervisor.pid)
         quiet_since = began
         while len(before) > 1 and not self.process.ended(_REST):
-            now, waited = processor_time(self.process), time.monotonic() - began
+            now, waited = processor_time(self.process.supervisor.pid), time.monotonic() - began
             quiet_since = quiet_since if now == before else time.monotonic()
             starting = executing(self.process.folder) and time.monotonic() - quiet_since < _QUIET
             if waited > (_MOST_EXECUTING if starting else _MOST_RESTING) or not (starting or working(before, now)):
@@ -114,13 +114,13 @@ def answers_again(process: Process) -> bool:
     return False
 
 
-def processor_time(of: Process) -> dict[int, int]:
-    """The processes of a run, those below its supervisor: each with the processor's time that it used, in hundredths of a second."""
-    used, waits = {}, of.waiting and of.waiting.pid
+def processor_time(supervisor: int) -> dict[int, int]:
+    """The processes below a supervisor: each with the processor's time that it used, in hundredths of a second."""
+    used = {}
     with suppress(psutil.Error):
-        for process in psutil.Process(of.supervisor.pid).children(recursive=True):
+        for process in psutil.Process(supervisor).children(recursive=True):
             with suppress(psutil.Error):  # it has ended meanwhile
                 times = process.cpu_times()
-                if process.status() != psutil.STATUS_ZOMBIE and process.pid != waits:
+                if process.status() != psutil.STATUS_ZOMBIE:
                     used[process.pid] = round(100 * (times.user + times.system))
     return used

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,6 @@ class Workspace:
     changed: tuple[str, ...] = ()  # files that the patches change or add, relative to the root
     up: list[Any] = field(default_factory=list)  # the processes of this run that serve
     asked: dict[Path, Asked] = field(default_factory=dict)  # a process's folder: from when on it only answered the kit
-    place: Any = None  # where its processes may be forked from one that waits: a :class:`kit.startup.warm.Place`
 
     @property
     def patched(self) -> tuple[str, ...]:
@@ -62,12 +61,6 @@ class Workspace:
     def before(self) -> Path:
         """Where those of them that were there lie as they were."""
         return self.folder / "before"
-
-    @property
-    def scratch(self) -> dict[str, str]:
-        """What the scratch database is called in this run, to the name that a text of the incident file has for it."""
-        parts = self.postgresql.parts if self.postgresql else {}
-        return {self.database_url: "{database_url}"} | {value: f"{{{name}}}" for name, value in parts.items()}
 
     def filled(self, text: str) -> str:
         """Text of the incident file, with the scratch database in place of ``{database_url}`` and its parts."""
@@ -84,8 +77,7 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
     """
     with ExitStack() as ending:
         try:
-            place = ending.enter_context(incident._warm.place()) if incident._warm is not None else None
-            folder = ending.enter_context(temporary_folder()) if place is None else place.folder
+            folder = ending.enter_context(temporary_folder())
             if incident.database == "postgresql":
                 # Its driver is only loaded where it is needed.
                 from .postgresql import give_extensions, scratch_database
@@ -93,7 +85,7 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
                 postgresql = ending.enter_context(scratch_database(incident))
             else:
                 postgresql = None
-            space = replace(_made(incident, patches, folder, postgresql), place=place)
+            space = _made(incident, patches, folder, postgresql)
             if postgresql:
                 give_extensions(postgresql, space.root)
         except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from ..base.errors import IncidentError, RunBroke
-from ..base.interrupt import Pool, interruptible, pool_of
+from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Hears, Step, silent
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.observation import INSTALLS, TIMES, look_at, look_until_shown, signed
@@ -16,12 +16,10 @@ from ..diagnose.values import Looked
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
-from ..startup.warm import waiting
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult, judge_start
-from ..trace.expected import expected_error, incident_tables, refused_step, shows_incident, stable
-from ..trace.likeness import difference
+from ..trace.expected import expected_error, incident_tables, refused_step, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import (
@@ -37,7 +35,6 @@ from .attempts import (
     still_there,
 )
 
-_FEW = 3  # startups for which no interpreter is kept waiting
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
 _STATE = ("mappers", "migrations", "definitions")
@@ -67,11 +64,6 @@ class Verification:
     verified: tuple[str, ...]
 
     @property
-    def forked(self) -> tuple[str, ...]:
-        """The fixes whose startup was forked from an interpreter that had imported the packages: see :mod:`kit.startup.warm`."""
-        return tuple(fix.name for fix in self.fixes if "forked" in fix.trace.provenance)
-
-    @property
     def broke(self) -> bool:
         """Is no fix verified, and at least one undecided?"""
         return not self.verified and any(fix.verdict == "undecided" for fix in self.fixes)
@@ -97,8 +89,7 @@ def verify(
             raise  # a commit that is not there is wrong whatever the build
         stale = error  # of a build that is mended nobody asks for more
     results: dict[str, FixResult] = {}
-    threads = executor is None or isinstance(executor, Pool) and executor.threads
-    with waiting(incident, threads and len(names) > _FEW) as incident, pool_of(executor) as pool:
+    with pool_of(executor) as pool:
         progress(Step("control: starting the build as it is", "fixes", 0, len(names) + 1))
         first = pool.submit(attempt, incident, None)
         # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
@@ -114,17 +105,12 @@ def verify(
             return Verification(control, False, (), ())
         if stale is not None:
             raise stale
-        _prove(incident, control, len(names))
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
         runs = _Runs(incident, control, pool, names) if control.races and names else None
         for number, future in enumerate(as_completed(futures), 1):
-            _prove(incident, control, len(names) - number)
             name, tried = futures[future], _of_fix(incident, futures[future], future)
             result = judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
-            if result.verdict in ("cures", "undecided") and "forked" in tried.trace.provenance:
-                with incident._warm.only(forked=False):
-                    result = judge_fix(incident, name, attempt(incident, name), control)
             results[name] = result
             held = f"{sum(c.ok is True for c in result.checks)} of {len(result.checks)} checks pass"
             why = "" if result.verdict == "cures" else f": {shorten(result.because, 200, placeholder=' …')}"
@@ -132,27 +118,6 @@ def verify(
             progress(Step(says, "fixes", number + 1, len(names) + 1))
     fixes = tuple(results[name] for name in names)
     return Verification(control, True, fixes, tuple(fix.name for fix in fixes if fix.verdict == "cures"))
-
-
-def _prove(incident: Incident, control: Attempt, left: int) -> None:
-    """Start the build as it is once more, forked, where that can be and as many fixes are left: only if it shows the same are they forked."""
-    warm = incident._warm
-    if warm is None or control.races or not warm.can() or left <= _FEW:
-        return
-    try:
-        with warm.only(forked=True):
-            again = attempt_of(incident, None, look_at_build(incident, None, once=True))
-    except RunBroke:
-        warm.same = False
-        return
-    provenance = again.trace.provenance
-    differs = provenance.get("unlike") or difference(control.trace, again.trace)
-    for name in ("checks", "quiet", "passed_over", "raising", "handed"):
-        if differs is None and stable(str(getattr(control, name))) != stable(str(getattr(again, name))):
-            differs = name
-    warm.same = differs is None and "forked" in provenance
-    if differs is not None:
-        warm.reasons[f"the build as it is shows something else when it is forked: {differs}"] = None
 
 
 def attempt(incident: Incident, fix: str | None = None, once: bool = False, hold: str | None = None) -> Attempt:

@@ -14,23 +14,16 @@ from ..base.places import project
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.trace import Trace
-from ..verify.verification import Verification
 from .diff import patch_file
 from .import_times import import_timeline
 from .markup import Part, Shown, code, folded_table, join, line_of_times, para
 
 
 def provenance(
-    incident: Incident,
-    trace: Trace,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    took: float | None = None,
-    verification: Verification | None = None,
+    incident: Incident, trace: Trace, parameters: Mapping[str, Any] | None = None, *, took: float | None = None
 ) -> Shown:
     """The versions and settings of this run, and how to run it again.
 
-    :param verification: of which it says how many fixes were started in a process that was forked
     :param took: seconds of the whole run. Every time stands in the last line, that of the imports in a picture
         there, so that two runs of the same incident give the same page but for that line.
     """
@@ -42,7 +35,7 @@ def provenance(
         ("application's Python", f"{seen.get('implementation') or ''} {seen.get('python') or 'unknown'}".strip()),
     ]
     rows += [("SQLAlchemy", seen.get("sqlalchemy") or "not loaded"), ("database", str(seen.get("database")))]
-    known = ("python", "implementation", "sqlalchemy", "database", "run_at", "forked", "unlike")
+    known = ("python", "implementation", "sqlalchemy", "database", "run_at")
     for name in sorted(set(seen) - set(known)):
         if value := seen[name]:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -55,18 +48,11 @@ def provenance(
         f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
         + (f", the startup at {seen['run_at']} UTC, and nothing of it has changed since" if "run_at" in seen else "")
         + (f", {took:.1f} s in all" if took is not None else "")
-        + (f", {_forked(verification)}" if verification is not None and verification.forked else "")
         + "".join(f", {time}" for time in times)
         + "."
     )
     table = folded_table("Provenance", ("what", "value"), rows)
     return Shown([para(*_again(incident)), table, line_of_times(para(line), *import_timeline(trace))])
-
-
-def _forked(verification: Verification) -> str:
-    of = f"{len(verification.forked)} of {len(verification.fixes)} fixes"
-    same = "as the build without a fix showed the same both ways; what cures was started in a new one"
-    return f"{of} started in a process forked from an interpreter that had imported the packages, {same}"
 
 
 def _again(incident: Incident) -> tuple:

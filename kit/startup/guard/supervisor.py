@@ -10,11 +10,6 @@ Configuration: ``argv``, ``cwd``, ``env``, ``stdout`` and ``stderr`` (paths), ``
 the command itself opens). On standard output, when all is over, by ``marshal``: ``{"status": wait status or None, "error": text or None,
 "why": the limit that ended it or None, "left": processes that had to be killed, "guards": names of those in force,
 "unguarded": sentences on what is missing, "refused": [{"what": target, "by": program}]}``.
-
-With ``warm`` in the configuration, the name of a file, the command imports the modules that the file lists and waits (``child/probe/warm.py``).
-Then every further line of standard input, a configuration's ``argv``, ``cwd``, ``env``, ``stdout``, ``stderr`` and ``allowed``, is a run that is forked from
-it. Each answer has its length in four bytes before it: first ``{"warm": what the command says of itself or None, "pid": its number}``, then of each run
-``{"pid": number or None}`` as it begins, and the answer as above as it is over.
 """
 
 import _signal as signal
@@ -39,7 +34,6 @@ if _LINUX:
 _GRACE = 5.0  # seconds between asking and killing
 _MOST_KILLING = 60.0  # seconds after which what still forks away is left
 _LOOK = 0.05  # seconds between looks at how many processes there are
-_PIPES = (240, 241)  # of a command that waits to be forked: what it reads orders from, and what it answers by
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
 
@@ -58,11 +52,8 @@ class _Started:
         self.guards, self.unguarded = [], []
 
 
-def _start(config, pipes=()):
-    """Fork and execute the command under its guards; an error before ``exec`` comes back as text.
-
-    :param pipes: descriptors that it inherits, as :data:`_PIPES`
-    """
+def _start(config):
+    """Fork and execute the command under its guards; an error before ``exec`` comes back as text."""
     started = _Started()
     guard = config.get("guard")
     read, write = os.pipe()
@@ -70,7 +61,7 @@ def _start(config, pipes=()):
     ours, theirs = _socket.socketpair() if guard and _LINUX else (None, None)
     pid = os.fork()
     if not pid:
-        _run(config, write, go_read, theirs, pipes)
+        _run(config, write, go_read, theirs)
     os.close(write)
     os.close(go_read)
     taking = bool(ours) and broker.can_take_sockets(pid)
@@ -93,7 +84,7 @@ def _start(config, pipes=()):
     return started
 
 
-def _run(config, write, go, channel, pipes):
+def _run(config, write, go, channel):
     """In the child: everything between fork and exec; never returns."""
     try:
         os.setsid()
@@ -106,8 +97,6 @@ def _run(config, write, go, channel, pipes):
         os.dup2(out, 1)
         os.dup2(err, 2)
         os.set_inheritable(write, False)
-        for pipe, number in zip(pipes, _PIPES):
-            os.dup2(pipe, number)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         taking = os.read(go, 1) == b"1"
@@ -183,12 +172,10 @@ def _descendants():
     return pids
 
 
-def _kill_rest(group, ended, broker, but=None):
+def _kill_rest(group, ended, broker):
     """Kill what is left until nothing is, also what forks away meanwhile.
 
     Orphans become children of this process, so when it has no child left there is no descendant either.
-
-    :param but: the process that stays, and waits to be forked
     """
     if broker:
         broker.closing = True
@@ -200,9 +187,7 @@ def _kill_rest(group, ended, broker, but=None):
     while not _reap(ended) and time.monotonic() < until:
         while broker and select.select([broker], [], [], 0)[0] and broker.answer():
             pass
-        rest = [pid for pid in _descendants() if pid != but]
-        if but is not None and not rest:
-            break
+        rest = _descendants()
         for number in (signal.SIGSTOP, signal.SIGKILL):  # stop first, so that nobody forks away meanwhile
             for pid in rest:
                 try:
@@ -244,7 +229,7 @@ class _Count:
 
 
 def main():
-    config = marshal.loads(bytes.fromhex(_order()))
+    config = marshal.loads(bytes.fromhex(sys.stdin.readline()))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the kit ends this process by closing its input
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans of the command become children of this process
@@ -254,85 +239,18 @@ def main():
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    try:
-        if "warm" in config:
-            _serve(config, wake)
-        else:
-            started = _start(config)
-            _answer(_until_over(started, started.pid, wake, config.get("processes")))
-    except OSError:
-        pass  # the kit is gone
-
-
-def _order():
-    """A line of standard input, read to its end and no further; empty when the input is closed."""
-    line = b""
-    while not line.endswith(b"\n"):
-        more = os.read(0, 1 << 16)
-        if not more:
-            return ""
-        line += more
-    return line.decode("ascii")
-
-
-def _answer(content, framed=False):
-    content = marshal.dumps(content)
-    sys.stdout.buffer.write(len(content).to_bytes(4, "big") + content if framed else content)
-    sys.stdout.flush()
-
-
-def _until_over(started, group, wake, most, but=None):
-    """Wait for a command to end, or end it, and all that is below it; what there is to say of it."""
-    ended, refused = {}, started.broker.refused if started.broker else []
-    why = _wait(group, ended, wake, started.broker, _Count(most)) if group is not None else None
-    left = 0 if group is None else _kill_rest(group, ended, started.broker, but)
+    started = _start(config)
+    group, ended = started.pid, {}
+    why = _wait(group, ended, wake, started.broker, _Count(config.get("processes"))) if group is not None else None
+    left = 0 if group is None else _kill_rest(group, ended, started.broker)
+    refused = started.broker.refused if started.broker else []
     answer = {"status": ended.get(group), "error": started.error, "why": why, "left": left}
-    answer.update(guards=started.guards, unguarded=started.unguarded, refused=list(refused))
-    return answer
-
-
-def _serve(config, wake):
-    """Start a command that waits to be forked; run what is asked for, one after the other, until the input closes."""
-    (orders, order), (news, tell) = os.pipe(), os.pipe()
-    started = _start(config, (orders, tell))
-    os.close(orders)
-    os.close(tell)
-    broker = started.broker
-    says = _news(news, started) if started.pid is not None and broker and broker.taking else None
-    _answer({"warm": says, "pid": started.pid}, framed=True)
-    while says is not None and (line := _order()):
-        if broker:
-            broker.closing, broker.beyond = False, False
-            broker.refused.clear()
-            broker.allowed = {(host, int(port)) for host, port in marshal.loads(bytes.fromhex(line))["allowed"]}
-        try:
-            os.write(order, line.encode("ascii"))
-            pid = _news(news, started) or ""
-        except BrokenPipeError:
-            pid = ""
-        _answer({"pid": int(pid) if pid.isdigit() else None}, framed=True)
-        if not pid.isdigit():
-            break
-        _answer(_until_over(started, int(pid), wake, config.get("processes"), started.pid), framed=True)
-    if started.pid is not None:
-        _kill_rest(started.pid, {}, broker)
-
-
-def _news(pipe, started):
-    """The next line of what the command that waits says; None when it has ended, or the kit has."""
-    line = b""
-    while not line.endswith(b"\n"):
-        ready, _, _ = select.select([pipe, 0, started.broker], [], [])
-        if started.broker in ready:
-            started.broker.answer()
-        if pipe in ready:
-            more = os.read(pipe, 1 << 16)
-            if not more:
-                return None
-            line += more
-        elif 0 in ready:
-            return None
-    return line.decode("ascii").strip()
+    answer.update(guards=started.guards, unguarded=started.unguarded, refused=refused)
+    try:
+        sys.stdout.buffer.write(marshal.dumps(answer))
+        sys.stdout.flush()
+    except OSError:
+        pass
 
 
 def _wait(group, ended, wake, broker, count):

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from time import perf_counter_ns as _now
 
 from .bodies import _WATCHED, _open_exec_door, _open_module_door
 from .doors import _begin_guards
@@ -12,15 +11,12 @@ from .imports import _look, _open_import_door, _open_import_module_door
 from .recorder import _FOLDER, _before, _counts, _emit, _file, _gc, _getframe, _ident, _TraceFile
 from .starts import _watch_handlers
 from .steps import _end, _run_steps
-from .warm import _emit_process, _wait_warm, _waiting
 
 # ---- below this line is the text of the probe
 
 
 def _after_fork():
     global _main_thread, _body
-    if _waiting:
-        return
     body, _main_thread, _body = _body, _ident(), _NOBODY
     while body is not None:
         body.forget()
@@ -38,7 +34,15 @@ def _begin():
     _file = _TraceFile(_FOLDER)
     # Taken out of the environment: a process that the application starts runs no steps of its own.
     steps = os.environ.pop("INCIDENT_STEPS", None)
-    _emit_process(_now(), steps is not None)
+    _emit(
+        "process",
+        pid=os.getpid(),
+        parent=os.getppid(),
+        version=list(sys.version_info[:3]),
+        implementation=sys.implementation.name,
+        executable=sys.executable,
+        steps=steps is not None,
+    )
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
     if steps is None:
@@ -71,14 +75,7 @@ def _hand_over():
         mapping.update([(package, _in_copy(place)) for package, place in mapping.items()])
     sys.path_importer_cache.pop(folder, None)
     sys.modules.pop("sitecustomize", None)
-    none = None
-    try:
-        import sitecustomize  # noqa: F401
-    except ImportError as error:
-        none = error
-    _wait_warm()
-    if none is not None:
-        raise none  # which site.py takes for just that
+    import sitecustomize  # noqa: F401  none there: an ImportError that site.py takes for just that
 
 
 def _in_copy(place):
