@@ -138,6 +138,7 @@ def command_line(text: str, space: Workspace) -> list[str]:
         raise RunBroke(f"command {text!r}: {error}") from None
     if not words:
         raise RunBroke("a command is empty")
+    # Within single quotes a shell reads nothing; where others, or a backslash, decide what is within, it is asked.
     unquoted = text if set(text) & set('"\\') else re.sub(r"'[^']*'", "", text)
     if _SHELL & set(unquoted) or "=" in words[0]:
         return ["/bin/sh", "-c", text]
