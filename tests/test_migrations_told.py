@@ -9,6 +9,7 @@ from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.experiments import with_steps
 from kit.diagnose.observation import look_at
 from kit.incident.load import load
+from kit.startup.migrations import alembic_words, flask_application
 from kit.verify.verification import verify
 
 BASE = "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n"
@@ -146,6 +147,20 @@ def test_env_py_finds_the_applications_module_where_one_of_the_kits_has_its_name
     incident = load(write_incident(files, startup=UPGRADE, checks=[{"migrations": "alembic.ini"}]))
     found = diagnose(incident)
     assert not found.reproduced and found.finding.mechanism == "none", found.finding
+
+
+@pytest.mark.parametrize(
+    ("step", "application", "words"),
+    [
+        ("export FLASK_APP=shop && flask db upgrade", ("shop", ""), []),
+        ("alembic -x 'dsn=a;b' -n orders upgrade head; pip show alembic", ("", ""), ["-x", "dsn=a;b", "-n", "orders", "upgrade", "head"]),
+        (".venv/bin/alembic -c ../alembic.ini -n orders upgrade head", ("", ""), ["-c", "../alembic.ini", "-n", "orders", "upgrade", "head"]),
+        ("cd 'no end", ("", ""), []),
+    ],
+)  # fmt: skip
+def test_what_the_steps_tell_flask_and_alembic_is_read_command_by_command(step, application, words, write_incident):
+    incident = load(write_incident({"service/main.py": ""}, startup=[{"command": step}]))
+    assert (flask_application(incident), alembic_words(incident, "/copy/alembic.ini")) == (application, words)
 
 
 def test_alembic_is_asked_with_the_section_and_the_arguments_that_the_startup_gives_it(write_incident):

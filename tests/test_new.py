@@ -1138,6 +1138,13 @@ _DECLARED = {
         },
         ("uvicorn store.main:app --workers 2",), ".", {},
     ),
+    "a service that mounts what its image has, and something from outside": (
+        {
+            "Dockerfile": "FROM x\nWORKDIR /code\nCOPY ./store /code\nCMD uvicorn store.main:app\n",
+            "docker-compose.yml": "services:\n  db: {build: ., command: true, volumes: true}\n  web:\n    build: .\n    command: uvicorn store.main:app --workers 2\n    volumes: ['./store:/code', '../common:/code/common']\n",
+        },
+        ("uvicorn store.main:app --workers 2",), "store", {},
+    ),
     "a target that goes to its folder first": (
         {"Makefile": "APP = main:app\nserve:\n\tcd store && uvicorn $(APP)\n"}, ("uvicorn main:app",), "store", {},
     ),

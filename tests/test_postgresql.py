@@ -474,7 +474,7 @@ def test_an_extension_that_the_scratch_server_does_not_give_is_no_incident_and_i
     assert said.code == 3 and says in said.out and "KIT_POSTGRES_URL" in said.out, said.out
 
 
-def test_an_extension_for_superusers_that_stays_in_its_database_is_there_where_sources_ask_for_it(kit, server, write):
+def test_an_extension_for_superusers_that_makes_no_type_is_there_where_sources_ask_for_it(kit, server, write):
     if find_programs() is None:
         pytest.skip("this machine has no PostgreSQL to start")
     source = LOOKS.replace("serial)", "serial); CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

@@ -141,7 +141,13 @@ def module_behind_package(case: Case, error: Error) -> Fault | None:
     files = (shlex.quote(relpath(file, case.incident.app.workdir)) for file in (beside, package))
     step = Preparation.model_validate({"command": f"cat {' >> '.join(files)}"})
     incident = case.incident.model_copy(update={"prepare": [*case.incident.prepare, step]})
-    run = Experiment(f"the package {name} with what {beside} holds", incident, gone(match[0].strip()))
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        holds, seen = gone(match[0].strip())(trace)
+        # What the file holds may be broken where it is put: then nothing is known of the name.
+        return (None if holds and re.search(r"(Syntax|Indentation|Import|ModuleNotFound)Error", seen) else holds), seen
+
+    run = Experiment(f"the package {name} with what {beside} holds", incident, judge)
     return Fault("module-and-package-side-by-side", because, sites=sites, error=error, experiment=run)
 
 

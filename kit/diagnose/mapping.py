@@ -39,7 +39,7 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
     lack = "several foreign keys link" if several else "no foreign key links"
     through = f" through {secondary[1]}" if secondary else ""
-    keys = _keys(case, parent, *([child] if child else [])) if several else []
+    keys = _keys(case, parent, child) if several and child is not None and not secondary else []
     through += f": {' and '.join(f'{key.name} at {key}' for key in keys)}" if keys else ""
     because = (
         f"the relationship {class_}.{attribute} at {parent.site.file}:{line} joins {tables}, and {lack} them{through}",
@@ -85,14 +85,14 @@ def _table(case: Case, name: str) -> Registration | None:
 
 def _keys(case: Case, *tables: Registration) -> list[Place]:
     """The statements of two classes that make a foreign key from one's table to the other's."""
-    names = "|".join(
-        re.escape(name) for it in tables for name in (it.table, (it.class_ or it.table).rpartition(".")[2])
-    )
-    at = ((it.site.file, nodes_at(case.tree(it.site.file), it.site.line, ast.ClassDef)) for it in tables)
-    written = [(file, node) for file, classes in at for class_ in classes[-1:] for node in class_.body]
-    key = re.compile(rf"ForeignKey.*\b(?:{names})\.", re.S)
-    keys = ((file, node) for file, node in written if key.search(ast.unparse(node)))
-    return [Place("foreign key", file, node.lineno, assigned_name(node)) for file, node in keys]
+    keys = []
+    for table, other in zip(tables, reversed(tables), strict=True):
+        names = "|".join(map(re.escape, (other.table, (other.class_ or other.table).rpartition(".")[2])))
+        key, file = re.compile(rf"ForeignKey.*\b(?:{names})\.", re.S), table.site.file
+        for class_ in nodes_at(case.tree(file), table.site.line, ast.ClassDef)[-1:]:
+            nodes = (node for node in class_.body if key.search(ast.unparse(node)))
+            keys += [Place("foreign key", file, node.lineno, assigned_name(node) or "a foreign key") for node in nodes]
+    return list(dict.fromkeys(keys))
 
 
 def _by(case: Case, error: Error) -> str:

@@ -204,13 +204,14 @@ def image_of(project: Project, file: str, context: str = "", instead: tuple = ((
     entry, command, workdir = stages[deployed[-1]] if any(stages[deployed[-1]][:2]) else stages[stage]
     entry, command = instead if instead[0] else (entry, instead[1] or command)
     folder = context or folder
+    copied = [(at, source) for at, source in copied if not normpath(f"{folder}/{source}").startswith("..")]
     homes = {in_image: folder for in_image, source in copied if source in (".", folder)}
     # Of what is copied below the working folder: the folder that it is copied from; of one that is copied alone, itself.
     work = normpath(workdir or "/")
     inner = [(f"./{source}", at[len(work) :]) for at, source in copied if f"{at}/".startswith(f"{work}/")]
     code = [source for source, _ in inner if PurePosixPath(source).suffix in ("", ".py", ".ini", ".sh")]
     for source, rest in inner:
-        if (rest or code == [source]) and source.endswith(rest) and (project.root / folder / source).is_dir():
+        if (rest or {*code} == {source}) and source.endswith(rest) and (project.root / folder / source).is_dir():
             homes.setdefault(work, normpath(f"{folder}/{source.removesuffix(rest)}"))
     home = max(homes, key=len, default=workdir)
     at = file if homes.get(home, folder) == folder else f"{file}, whose {home} is what {homes[home]} holds"
@@ -341,12 +342,15 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            written = (service.get(key) or () for key in ("entrypoint", "command"))  # each a text, or words
-            instead = tuple(exec_form(it if isinstance(it, str) else json.dumps([*map(str, it)])) for it in written)
+            written = (service.get(key) or "" for key in ("entrypoint", "command"))  # each a text, or words
+            instead = tuple(
+                exec_form(json.dumps([*map(str, it)]) if isinstance(it, list) else str(it)) for it in written
+            )
             workdir = below if (project.root / below).is_dir() else "."
             lines = tuple(relative(project, line, workdir, "") for line in (*instead[0], *instead[1]))
             base = Command(lines, file, 0, workdir)
-            volumes = re.findall(r"(?<!\S)(\.[\w./-]*):(/[\w./-]+)", " ".join(map(str, service.get("volumes") or ())))
+            volumes = service.get("volumes") if isinstance(service.get("volumes"), list) else ()
+            volumes = re.findall(r"(?<!\S)(\.[\w./-]*):(/[\w./-]+)", " ".join(map(str, volumes)))
             mounts = (f"\nCOPY {relpath(normpath(PurePosixPath(folder, here)), below)} {at}" for here, at in volumes)
             base = image_of(project, image, below, instead, "".join(mounts)) if project.has(image) else base
             env = base.env | _dotenv(project, str(folder)) | of_files(project, service.get("env_file"), str(folder))

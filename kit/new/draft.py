@@ -224,8 +224,8 @@ def not_found(
         sentences.append(f"a failure: {best.setup.start} comes up, and no swallowed error was seen")
     elif best is not None:
         wanted = "that shows the log's error" if evidence.expected else "that fails by itself, or that comes up"
-        asked = f" and answers {' '.join(evidence.request)}" if evidence.request else ""
-        later = f"it comes up{asked}; the log's error comes later, or of what is not here"
+        asked = f" and answers {' '.join(evidence.request)}" if evidence.request and best.setup.start.serves else ""
+        later = f"it comes up{asked}; the log's error comes later, or from something that this setup lacks"
         shows = later if best.up else best.shows.removeprefix(f"{best.setup.start}: ")
         sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
     return sentences + _questions(work, best)[:2]

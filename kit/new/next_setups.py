@@ -102,7 +102,8 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
     works = "upgrade" in f"{setup.start} {setup.prepare}" or setup.score > 40  # the log's own program
     slow = works if trace is None else trial.level >= 2 if trial.seen.error else setup.start.serves or works
     *before, (kind, last) = setup.start.steps
-    if ended and trial.level >= 2 and kind == "command" and not last.startswith(("timeout ", "sh ")):
+    plain = not re.search(r"^(timeout|sh) |^\w+=|[|&;<>$`]", last)  # such that ``timeout`` can start it
+    if ended and trial.level >= 2 and kind == "command" and plain:
         yield _started(setup, "it goes on after the log's error", [*before, (kind, f"timeout 15 {last} || true")])
     elif ended and slow and setup.seconds < 60:
         yield setup.changed("limits", f"it was not up after {setup.seconds:g} seconds", seconds=75.0)
@@ -218,9 +219,9 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     stands = [
         name for name, text in setup.env.items() if text == stand_in(name) and re.search("DSN|UR[IL]|CONN|DB", name)
     ]
-    if unset and stands:
-        env = setup.env | dict.fromkeys(stands, "{database_url}")
-        yield setup.changed(f"env.{stands[0]}", "a trial took its stand-in for a database's URL", env=env)
+    for name in stands if unset else ():
+        env = setup.env | {name: "{database_url}"}
+        yield setup.changed(f"env.{name}", "a trial took its stand-in for a database's URL", env=env)
 
 
 def _literals(work: Search, setup: Setup, refused: Sequence[str]) -> Iterator[Setup]:

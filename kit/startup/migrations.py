@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from ..base.errors import RunBroke, last_line
@@ -75,9 +76,11 @@ def _commands(incident: Incident) -> list[list[str]]:
     texts = [step.text for step in (*incident.startup, *incident.prepare) if step.kind in ("command", "serve")]
     commands = []
     for text in [*texts, *(check.command for check in incident.all_checks if check.command)]:
-        for command in re.split(r"&&|\|\|?|;", text):
-            with suppress(ValueError):
-                commands.append(shlex.split(command))
+        lexer = shlex.shlex(text, posix=True, punctuation_chars="&|;")
+        lexer.whitespace_split, lexer.commenters = True, ""
+        with suppress(ValueError):
+            ends = groupby(lexer, lambda word: set(word) <= set("&|;"))
+            commands += [list(words) for between, words in ends if not between]
     return commands
 
 
@@ -92,9 +95,10 @@ def _option(words: list[str], *names: str) -> str | None:
 def flask_application(incident: Incident) -> tuple[str, str]:
     """The Flask application that the steps tell ``flask``, and the one that they tell a server; "" where there is none."""
     named = served = ""
+    words_before = (word for words in _commands(incident) for word in words if word.startswith("FLASK_APP="))
+    before = next((word.partition("=")[2] for word in words_before), "")
     for words in _commands(incident):
         if "flask" in words:
-            before = next((word.partition("=")[2] for word in words if word.startswith("FLASK_APP=")), "")
             named = named or _option(words, "--app", "-A") or before
         else:
             served = served or next((word for word in words[1:] if re.fullmatch(r"[\w.]+:[\w.]+(\(.*\))?", word)), "")
@@ -102,12 +106,14 @@ def flask_application(incident: Incident) -> tuple[str, str]:
 
 
 def alembic_words(incident: Incident, config: str) -> list[str]:
-    """What the last of the steps' commands that asks ``alembic`` by this configuration gives it."""
+    """What the steps' command that names this configuration most fully gives ``alembic``, the last of several."""
     longest, following = 0, []
     for words in _commands(incident):
-        ini = Path(_option(words, "-c", "--config") or "alembic.ini").as_posix()
-        if "alembic" in words and f"/{config}".endswith(f"/{ini}") and len(ini) >= longest:
-            longest, following = len(ini), words[words.index("alembic") + 1 :]
+        names = [Path(word).name for word in words]
+        ini = re.sub(r"^(\.\./)+", "", Path(_option(words, "-c", "--config") or "alembic.ini").as_posix())
+        runs = "alembic" in names and names[0] not in ("pip", "pip3", "echo")
+        if runs and f"/{config}".endswith(f"/{ini}") and len(ini) >= longest:
+            longest, following = len(ini), words[names.index("alembic") + 1 :]
     return following
 
 

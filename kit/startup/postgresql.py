@@ -33,7 +33,7 @@ from .postgresql_server import find_programs, own_server, version_of
 
 _NAME = "incident_kit_"
 _OLDEST = 130000  # DROP DATABASE ... WITH (FORCE)
-_HARMLESS = ("pg_stat_statements", "postgis", "vector")  # extensions that reach nothing outside of their database
+_WITHOUT_TYPES = "pg_stat_statements"
 _MOST_CONNECTIONS = 60  # of one scratch role: a startup that leaks them does not take the whole server's
 _DROP = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
@@ -111,16 +111,17 @@ def scratch_database(incident: Incident) -> Iterator[Scratch]:
 
 
 def give_extensions(scratch: Scratch, root: Path) -> None:
-    """Make those of ``_HARMLESS`` that sources below ``root`` ask for: where it is deployed, its role mostly may do that."""
-    asked = re.compile(rf"CREATE\s+EXTENSION\s+IF\s+NOT\s+EXISTS\W+({'|'.join(_HARMLESS)})\b", re.I)
-    files = (file for file in root.rglob("*") if file.suffix in (".py", ".sql") and file.is_file())
-    contents = (content for file in files if b"EXTENSION" in (content := file.read_bytes()).upper())
-    matches = (match for content in contents for match in asked.finditer(content.decode("utf-8", "replace")))
-    statements = sorted({f'CREATE EXTENSION "{match[1].lower()}"' for match in matches})
+    """Make the extension that only an administrator may make and that no table can need, where sources below ``root`` ask for it.
+
+    Any other would be there before the revision that makes it, and a table that comes too early would not fail.
+    """
+    asked = re.compile(rf"CREATE\s+EXTENSION\s+IF\s+NOT\s+EXISTS\W+{_WITHOUT_TYPES}\b".encode(), re.I)
     conninfo = make_conninfo(scratch.keeper.info.dsn, password=scratch.keeper.info.password, dbname=scratch.name)
-    for statement in statements:
-        with suppress(psycopg.Error), psycopg.connect(conninfo) as connection:  # else it is told when it is asked for
-            connection.execute(statement)
+    with suppress(psycopg.Error, OSError):  # else it is told when it is asked for
+        files = (file for file in root.rglob("*") if file.suffix in (".py", ".sql") and file.is_file())
+        if any(asked.search(file.read_bytes()) for file in files):
+            with psycopg.connect(conninfo) as connection:
+                connection.execute(f"CREATE EXTENSION {_WITHOUT_TYPES}")
 
 
 def server_of(incident: Incident) -> Server:

@@ -18,7 +18,7 @@ from ..incident.sources import files_below
 from .logs import LogFrame
 
 _LIBRARY = re.compile(
-    r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/|^(?i:(\w:|~/AppData)/.*((python|conda|mamba)[\w.-]*|/envs/[^/]+)/lib)/"
+    r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/|^(?i:(\w:|~/AppData)/(.*/)?(python[\d.]+(-32)?|(pythoncore|cpython)-[\w.-]+|(ana|mini)conda\d*|m(amba|ini)forge\d*|envs/[^/]+)/lib)/"
 )
 _INSTALLED = ("site-packages", "dist-packages")
 _LARGEST = 8 << 20  # bytes of a source file

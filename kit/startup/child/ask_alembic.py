@@ -35,7 +35,7 @@ def configured(config_file, words):
     """Alembic's configuration, with the words of its command line. Flask-Migrate's file does not say that the scripts lie beside it."""
     from alembic.config import CommandLine, Config
 
-    options = None
+    options, words = None, [os.path.expandvars(word) for word in words]
     with suppress(SystemExit):  # they may be another program's
         options = CommandLine().parser.parse_known_args(words)[0] if words else None
     config = Config(config_file, ini_section=options.name if options else "alembic", cmd_opts=options)
@@ -368,8 +368,10 @@ def end():
 
 
 if __name__ == "__main__":
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [folder for folder in sys.path if folder != here]  # a module there is none of the application's
+    here = os.path.dirname(os.path.realpath(__file__))
+    sys.path[:] = [
+        folder for folder in sys.path if os.path.realpath(folder) != here
+    ]  # a module there is none of the application's
     kind, config_file, target, named, otherwise, words, *revision = sys.argv[1:]
     work = {"look": compared, "build": build, "upgrade": upgrade}[kind]
     answer = work(config_file, named, otherwise, json.loads(words), *revision)

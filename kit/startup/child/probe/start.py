@@ -81,12 +81,18 @@ def _hand_over():
 def _in_copy(place):
     """Where an environment has the application as a link to its own folder, the same place in the copy, be it there or not.
 
-    But for the environment itself, where it lies in that folder.
+    An environment that lies in that folder stays where it is, as does a workspace that is made there.
     """
-    source, real = os.environ.get("INCIDENT_SOURCE", "?"), os.path.realpath(place)
+    source, place = os.environ.get("INCIDENT_SOURCE", "?"), os.fspath(place)
+    real = os.path.realpath(place)
     copied = _root + real[len(source) :]
-    inside, kept = (real + os.sep).startswith(source + os.sep), place.startswith((sys.prefix, sys.base_prefix))
-    return copied if inside and (os.path.exists(copied) or not kept) else place
+    environments = [prefix for prefix in (sys.prefix, sys.base_prefix) if _holds(source, prefix)]
+    kept = any(_holds(folder, place) for folder in environments) or _holds(os.path.dirname(_root), real)
+    return copied if _holds(source, real) and (os.path.exists(copied) or not kept) else place
+
+
+def _holds(folder, place):
+    return (place + os.sep).startswith(folder + os.sep)
 
 
 def _as_before(counts):
