@@ -216,12 +216,10 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
                 because = f"read at {variable.at}; a trial tried to reach another database"
                 yield setup.changed("database_env", because, database_env=variable.name)
         yield from _literals(work, setup, refused)
-    stands = [
-        name for name, text in setup.env.items() if text == stand_in(name) and re.search("DSN|UR[IL]|CONN|DB", name)
-    ]
-    for name in stands if unset else ():
-        env = setup.env | {name: "{database_url}"}
-        yield setup.changed(f"env.{name}", "a trial took its stand-in for a database's URL", env=env)
+    for name, text in setup.env.items() if unset else ():
+        if text == stand_in(name) and re.search("DSN|UR[IL]|CONN|DB", name):
+            env = setup.env | {name: "{database_url}"}
+            yield setup.changed(f"env.{name}", "a trial took its stand-in for a database's URL", env=env)
 
 
 def _literals(work: Search, setup: Setup, refused: Sequence[str]) -> Iterator[Setup]:
