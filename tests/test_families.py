@@ -498,7 +498,7 @@ KNOWN = {  # files, lines that are named, words of what it usually means
     ),
     "a column that the target of a foreign key has not": (
         {"models.py": models(order='owner = Column(ForeignKey("users.uid"))'), "main.py": MADE},
-        ["service/main.py:3", "service/models.py:6", "service/models.py:12", "service/models.py:9"],
+        ["service/main.py:3", "service/models.py:9", "service/models.py:6", "service/models.py:12"],
         "names a column",
     ),
     "a naming convention": (
