@@ -975,6 +975,18 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
 }
 
 
+def test_a_module_beside_a_package_is_not_accused_where_no_run_shows_that_it_has_the_name(write_incident):
+    """What it holds cannot be put into the package, and it has no such name."""
+    files = {
+        "shop.py": "from __future__ import annotations\n",
+        "shop/__init__.py": "kept = 1\n",
+        "service/__init__.py": "",
+        "service/main.py": "import sqlalchemy\nfrom shop import app\n",
+    }
+    incident = load(write_incident(files, expect={"error": "cannot import name 'app'"}))
+    assert diagnose(incident).finding.mechanism == "undecided"
+
+
 FIRST_OF_ITS_KIND = (
     "a joined inheritance",
     "a table that one revision creates twice",

@@ -147,7 +147,7 @@ def module_behind_package(case: Case, error: Error) -> Fault | None:
         # What the file holds may be broken where it is put: then nothing is known of the name.
         return (None if holds and re.search(r"(Syntax|Indentation|Import|ModuleNotFound)Error", seen) else holds), seen
 
-    run = Experiment(f"the package {name} with what {beside} holds", incident, judge)
+    run = Experiment(f"the package {name} with what {beside} holds", incident, judge, needed=True)
     return Fault("module-and-package-side-by-side", because, sites=sites, error=error, experiment=run)
 
 
