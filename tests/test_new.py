@@ -1768,6 +1768,7 @@ def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_wri
         "os.getenv('TESTING_DATABASE_URL', 'sqlite://')",
         "'sqlite:///' + os.getenv('STORE_SQLITE_PATH', 'a.db')",
         "URL.create('postgresql', host=os.getenv('DB_ENDPOINT'), **json.loads(os.getenv('DB_PARAMETERS_JSON')))",
+        "URL.create('sqlite', query=os.getenv('SHOP_DB_QUERY'), database=os.getenv('SHOP_DB_NAME', 'shop.db'))",
     ],
 )
 def test_a_variable_of_the_tests_or_of_a_files_place_is_not_the_databases(engine, tmp_path):

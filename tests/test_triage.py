@@ -183,6 +183,7 @@ FORMS = {
     "one json object a line": lambda log: "\n".join(json.dumps({"log": f"{line}\n", "stream": "stderr"}) for line in log.splitlines()),
     "frames as values": structured,
     "line ends escaped": lambda log: 'time=1 msg="failed" exc="' + log.replace("\n", "\\n").replace('"', '\\"') + '"',
+    "a dictionary as Python prints it": lambda log: repr({"event": log, "level": "error"}),
     "line ends as #012": lambda log: "Nov 26 app: " + log.replace("\n", "#012"),
     "windows paths": lambda log: log.replace("/app/service/", "C:\\deploy\\service\\"),
     "relative paths": lambda log: log.replace("/app/service/", "./service/"),

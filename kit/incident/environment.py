@@ -15,6 +15,7 @@ from .variables import readings_in
 
 _URI = r"SQLALCHEMY_DATABASE_UR[IL]"
 _ENGINE = re.compile(rf"engine|sqlalchemy\.url|make_url|Dsn\.build|URL\.create|{_URI}")
+_MAKES_URL = re.compile(r"(?:^|\.)(?:create_(?:async_)?engine|make_url|URL(?:\.create)?|\w*Dsn\.build)$")
 _NO_NAMES = {
     "os", "environ", "settings", "config", "self", "cls", "str", "get", "url", "app", "Config", "Settings", "get_settings",
 }  # fmt: skip
@@ -98,17 +99,17 @@ def variables_of(project: Project) -> list[Variable]:
 
 
 def _engines(tree: ast.Module) -> Iterator[ast.expr]:
-    """What the URL of an engine is made of: arguments of calls that make one, values that Flask and Alembic take for it."""
+    """What an engine's whole URL is made of: arguments of calls that make one, values that Flask and Alembic take for it; no part by its name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
             first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-            makes = re.search(r"(?:^|\.)(?:create_(?:async_)?engine|make_url|URL(?:\.create)?|\w*Dsn\.build)$", name)
-            makes, of_parts = makes or first == "sqlalchemy.url", "URL" in name or "Dsn" in name
-            yield from node.args if makes else ()
+            makes = _MAKES_URL.search(ast.unparse(node.func)) or first == "sqlalchemy.url"
+            whole = (
+                arg for arg in node.args if not (isinstance(arg, ast.Call) and _MAKES_URL.search(ast.unparse(arg.func)))
+            )
+            yield from whole if makes else ()
             for keyword in node.keywords:
-                its_url = makes and (keyword.arg in ("url", None) or of_parts)
-                if its_url or re.fullmatch(_URI, keyword.arg or ""):
+                if (makes and keyword.arg in ("url", None)) or re.fullmatch(_URI, keyword.arg or ""):
                     yield keyword.value
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target

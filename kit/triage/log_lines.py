@@ -77,7 +77,7 @@ def unfolded(line: str) -> list[str] | None:
     separator = next((escape for escape in ("\\n", "#012") if escape in line), None)
     if separator is None or not ("File " in line or "Traceback" in line):
         return None
-    return line.replace('\\"', '"').replace("\\t", "\t").replace("\\r", "").split(separator)
+    return re.sub(r"\\([\"'])", r"\1", line).replace("\\t", "\t").replace("\\r", "").split(separator)
 
 
 def json_texts(line: str) -> list[tuple[str, Any]] | None:
