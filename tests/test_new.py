@@ -1763,16 +1763,17 @@ def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_wri
 
 
 @pytest.mark.parametrize(
-    "engine",
+    "line",
     [
-        "os.getenv('TESTING_DATABASE_URL', 'sqlite://')",
-        "'sqlite:///' + os.getenv('STORE_SQLITE_PATH', 'a.db')",
-        "URL.create('postgresql', host=os.getenv('DB_ENDPOINT'), **json.loads(os.getenv('DB_PARAMETERS_JSON')))",
-        "URL.create('sqlite', query=os.getenv('SHOP_DB_QUERY'), database=os.getenv('SHOP_DB_NAME', 'shop.db'))",
+        "engine = create_engine(os.getenv('TESTING_DATABASE_URL', 'sqlite://'))",
+        "engine = create_engine('sqlite:///' + os.getenv('STORE_SQLITE_PATH', 'a.db'))",
+        "engine = create_engine(URL.create('postgresql', host=os.getenv('DB_ENDPOINT'), **json.loads(os.getenv('DB_PARAMETERS_JSON'))))",
+        "engine = create_engine(URL.create('sqlite', query=os.getenv('SHOP_DB_QUERY'), database=os.getenv('SHOP_DB_NAME', 'shop.db')))",
+        "goods = fetch(os.getenv('SHOP_DB_URL', PAGES))",
     ],
 )
-def test_a_variable_of_the_tests_or_of_a_files_place_is_not_the_databases(engine, tmp_path):
-    text = f"import os\nfrom sqlalchemy import create_engine\nengine = create_engine({engine})\n"
+def test_a_variable_of_the_tests_of_a_files_place_of_a_part_or_of_a_page_is_not_the_databases(line, tmp_path):
+    text = f"import os\nfrom sqlalchemy import create_engine\nPAGES = 'https://shop.example/db'\n{line}\n"
     root = written(tmp_path / "app", {"config.py": text})
     assert database_variables(variables_of(Project(root))) == []
 

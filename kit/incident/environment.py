@@ -60,7 +60,11 @@ class Variable:
         name = self.name.upper()
         if re.match(r"(?:typing\.)?(?:Literal\[|int\b|bool\b|float\b)", self.kind):
             return 0  # a choice, a number
-        if (_NOT_SQL.search(name) and not self.engine) or _OF_TESTS.search(name):
+        if (
+            (_NOT_SQL.search(name) and not self.engine)
+            or _OF_TESTS.search(name)
+            or re.match("https?:", self.default or "")
+        ):
             return 0
         usual = name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL")
         by_name = 3 if usual else 2 if _URL_NAME.search(name) else 0

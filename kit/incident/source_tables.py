@@ -127,7 +127,7 @@ class _Reader(ast.NodeVisitor):
         self.tables: list[Definition] = []
         self.classes: list[_Class] = []
         self.conditional = 0
-        self.constants = _constants(tree)
+        self.constants = constants_of(tree)
         self.visit(tree)
 
     def _inner(self, node) -> None:
@@ -187,7 +187,7 @@ def _is_true(value: ast.expr) -> bool:
     return isinstance(value, ast.Constant) and value.value is True
 
 
-def _constants(tree: ast.Module) -> dict[str, str]:
+def constants_of(tree: ast.Module) -> dict[str, str]:
     """Names that the module binds to one text at its top level, and binds nowhere else."""
     constants: dict[str, str] = {}
     count: dict[str, int] = {}

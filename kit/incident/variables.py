@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .source import parsed
+from .source_tables import constants_of
 
 _READS = re.compile(r"environ|getenv|BaseSettings|decouple|environs|starlette|\w*_env\w*\(|required=True|\bConfig\(")
 _ENVIRON = {"os.environ.get", "os.getenv", "environ.get", "getenv", "os.environ.pop", "environ.pop"}
@@ -68,7 +69,7 @@ def spellings_of(name: str) -> set[str]:
 def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
     nodes = list(ast.walk(tree))
     targets = {id(value): name for name, value in _bound(nodes)}
-    readers, asked, own = _readers(nodes), _asked_for(nodes), _own_readers(nodes)
+    readers, asked, own, constants = _readers(nodes), _asked_for(nodes), _own_readers(nodes), constants_of(tree)
     chosen = [node for node in nodes if isinstance(node, ast.IfExp) and isinstance(node.orelse, ast.Constant)]
     otherwise = {ast.unparse(node.test): node.orelse.value for node in chosen}  # as in X if X else "…"
     for node in nodes:
@@ -82,7 +83,8 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
             callee = ast.unparse(node.func)
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             default = node.args[1] if len(node.args) > 1 else keywords.get("default")
-            text = default.value if isinstance(default, ast.Constant) and isinstance(default.value, str) else None
+            text = constants.get(default.id) if isinstance(default, ast.Name) else getattr(default, "value", None)
+            text = text if isinstance(text, str) else None
             target = targets.get(id(node))
             if callee in _ENVIRON:
                 yield Reading(name, file, node.lineno, False, target=target, default=text or otherwise.get(target))
