@@ -972,6 +972,17 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
         ["../moves/versions/r1.py:6", "../moves/versions/r1.py:7"],
         "revision r1 without what creates ix_boats_name at moves/versions/r1.py:6",
     ),
+    "a column of a table that create_all makes whole": (
+        {
+            **revised(COLUMN),
+            "main.py": "import os\nfrom sqlalchemy import Column, Integer, MetaData, Table, Text, create_engine\nkept = MetaData()\n"
+            "Table('boats', kept, Column('id', Integer, primary_key=True), Column('name', Text))\n"
+            "kept.create_all(create_engine(os.environ['DATABASE_URL']))\n",
+        },
+        "created-outside-migrations",
+        ["main.py:5", "../moves/versions/r1.py:6"],
+        "without the statement at service/main.py:5 the migrations create it alone",
+    ),
 }
 
 
@@ -988,6 +999,7 @@ def test_a_module_beside_a_package_is_not_accused_where_no_run_shows_that_it_has
 
 
 FIRST_OF_ITS_KIND = (
+    "a column of a table that create_all makes whole",
     "a joined inheritance",
     "a table that one revision creates twice",
     "an endpoint of two views of one blueprint",
@@ -999,9 +1011,10 @@ FIRST_OF_ITS_KIND = (
 )
 def test_a_mechanism_that_no_text_shows_is_decided_by_a_run_all_the_same(write_incident, shown):
     files, mechanism, lines, says = DECIDED[shown]
-    step = {"command": "alembic upgrade head"} if "../alembic.ini" in files else {"import": "service.main"}
+    kinds = {"main.py": {"import": "service.main"}, "../alembic.ini": {"command": "alembic upgrade head"}}
+    steps = [step for file, step in kinds.items() if file in files]
     files = {"service/__init__.py": "", **{normpath(f"service/{name}"): text for name, text in files.items()}}
-    incident = load(write_incident(files, app={"python": python("2.0")}, startup=[step], expect={}))
+    incident = load(write_incident(files, app={"python": python("2.0")}, startup=steps, expect={}))
     decision = decide_mechanism(incident, looked := look_at(incident))
     assert decision.finding.mechanism == mechanism, decision
     assert [str(place) for place in decision.fault.places] == [normpath(f"service/{line}") for line in lines]

@@ -724,6 +724,7 @@ def test_a_folder_below_a_repository_is_written_as_one_with_its_commit(kit, tmp_
         ("New upgrade operations detected: [('remove_table', Table('t', MetaData()))]", "New upgrade operations detected: [('remove_table'"),
         ("Table 'a' is already defined for this MetaData instance.  Specify it", "Table 'a' is already defined for this MetaData instance."),
         ("<object at 0x7f> is not bound", "is not bound"),
+        ("One or more mappers failed to initialize. Original exception was: Mapper 'B' has no property 'a'.", "Mapper 'B' has no property 'a'."),
         ("x" * 30 + " " + "word " * 60, "x" * 30 + " " + " ".join(["word"] * 25)),
     ],
 )  # fmt: skip

@@ -137,7 +137,9 @@ def created_outside_migrations(case: Case) -> Fault | None:
         frame = _frame_in(error, revision)
         at = operation.line if operation is not None else frame.line if frame else revision.line
         named = f"{kind or 'object'} {name}"
-        makers, earlier = _makers(case, name), ran_before(case, error)
+        # What belongs to a table, create_all makes with it.
+        of_tables = () if operation is None or kind in ("table", "view") else operation.texts
+        makers, earlier = _makers(case, {name, *of_tables}), ran_before(case, error)
         if makers:
             event, site = makers[0]
             by = f"in {event.step}, by create_all() or create()"
@@ -285,8 +287,8 @@ def _creates(operation: Operation, kind: str, name: str) -> bool:
     return any(name in (text, text.rpartition(".")[2]) for text in alike)
 
 
-def _makers(case: Case, name: str) -> list[tuple[Creation, Frame]]:
-    """Who created a table outside of every revision: the event and the application's line, the first one first."""
+def _makers(case: Case, names: set[str]) -> list[tuple[Creation, Frame]]:
+    """Who created one of some tables outside of every revision: the event and the application's line, the first one first."""
     files = {revision.file for revision in case.revisions}
     held = {}
     for registration in case.trace.registrations:
@@ -295,7 +297,7 @@ def _makers(case: Case, name: str) -> list[tuple[Creation, Frame]]:
     for event in (*case.trace.before, *case.trace.created):
         table = (event.table or "").rpartition(".")[2]
         frames = application_frames(event.chain)
-        whole = event.table is None and name in held.get(event.metadata, {name})
-        if frames and (whole or table == name) and not any(frame.file in files for frame in frames):
+        whole = event.table is None and names & held.get(event.metadata, names)
+        if frames and (whole or table in names) and not any(frame.file in files for frame in frames):
             makers.append((event, frames[-1]))
     return makers

@@ -191,6 +191,7 @@ def _raised_in(traceback: Traceback) -> Raised:
 
 def stable(text: str) -> str | None:
     """The part of an error's text that is the same in every run, in whole words; None if nothing is."""
+    text = text.partition("Original exception was: ")[2] or text
     line = next((splitline.strip() for splitline in text.splitlines() if splitline.strip()), "")
     line = re.sub(r"^\([\w.]+\)\s+", "", line)  # the driver's own class, before SQLAlchemy's text
     pieces = [piece.strip() for piece in _UNSTABLE.split(line)]

@@ -120,7 +120,8 @@ def _on_sqlite(args):
 def _on_bind(args):
     from _weakref import ref
 
-    _opened[:] = [opened for opened in _opened if opened() is not None] + [ref(args[0])]
+    if type(args[0]).__weakrefoffset__:  # Python's own; one of ``_socket`` is found by the system's list
+        _opened[:] = [opened for opened in _opened if opened() is not None] + [ref(args[0])]
 
 
 _GUARDED = {
