@@ -1927,6 +1927,8 @@ def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit,
         "uvicorn.run(app, port=int((app.config.get('PORT') or dict(P=1).get('P'))))",
         "uvicorn.run(app)",
         "uvicorn.run('main:app', reload=False)",
+        "web.run_app(app)",
+        "web.run_app(app, host=config['host'], port=config['port'])",
     ],
 )
 def test_a_server_whose_script_writes_no_port_gets_the_free_one_too(call, kit, tmp_path):

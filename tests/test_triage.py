@@ -531,6 +531,7 @@ class G(DeclarativeBase):
     @declared_attr.directive
     def __tablename__(cls): return cls.__name__
 class H(G): pass
+drawn = Table("Name", "Age")  # in a terminal
 """
     found = {one.line: (one.name, one.table, one.may_be) for one in read_tables({"m.py": source}).definitions}
     assert found == {

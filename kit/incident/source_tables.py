@@ -167,7 +167,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-        if called == "Table" and len(node.args) >= 2:
+        if called == "Table" and len(node.args) >= 2 and not isinstance(node.args[1], ast.Constant):
             table = self._constant(node.args[0])
             again = any(keyword.arg in ("extend_existing", "keep_existing") for keyword in node.keywords)
             base = ast.unparse(node.args[1])

@@ -37,10 +37,10 @@ _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and wha
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
-        (rf"\.run\((.*)\bport ?= ?[^,()]+(\({_INNER}\))?", rf".run(\1{_PORT}"),
+        (rf"\.(run|run_app)\((.*)\bport ?= ?[^,()]+(\({_INNER}\))?", rf".\1(\2{_PORT}"),
         # What they take is their framework's.
         (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
-        (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
+        (r"\b(uvicorn\.run|web\.run_app)\(([^()]+)\)", rf"\1(\2, {_PORT})"),
     ),
 }
 _SETTINGS_FILE = "incident-settings.py"
