@@ -972,6 +972,18 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
         ["../moves/versions/r1.py:6", "../moves/versions/r1.py:7"],
         "revision r1 without what creates ix_boats_name at moves/versions/r1.py:6",
     ),
+    "a column of two revisions, where only the application itself can upgrade": (
+        {
+            "main.py": "from alembic import command, config\nmigrations = config.Config()\n"
+            "migrations.set_main_option('script_location', 'moves')\ncommand.upgrade(migrations, 'head')\n",
+            "../moves/env.py": REVISED["../moves/env.py"],
+            "../moves/versions/r1.py": REVISION.format(BOATS.format(more="")),
+            "../moves/versions/r2.py": REVISION.format(COLUMN).replace("None", "'r1'").replace("'r1'", "'r2'", 1),
+        },
+        "created-by-two-revisions",
+        ["../moves/versions/r1.py:6", "../moves/versions/r2.py:6"],
+        "revision r2 without what creates name at moves/versions/r2.py:6",
+    ),
     "a column of a table that create_all makes whole": (
         {
             **revised(COLUMN),
@@ -999,6 +1011,7 @@ def test_a_module_beside_a_package_is_not_accused_where_no_run_shows_that_it_has
 
 
 FIRST_OF_ITS_KIND = (
+    "a column of two revisions, where only the application itself can upgrade",
     "a column of a table that create_all makes whole",
     "a joined inheritance",
     "a table that one revision creates twice",

@@ -27,13 +27,17 @@ _MOST_MERGES = 500  # that are looked at, the newest
 
 def _upgrade_to(case: Case, target: str) -> Step:
     """The incident's own command line that upgrades, to another revision; Alembic's where there is none."""
-    for step in (*case.incident.startup, *case.incident.prepare):
-        match = _UPGRADE.search(step.text) if step.kind in ("command", "serve") else None
-        if match:
-            return Step.model_validate({"command": f"{match['before'] or ''}{match['command']} {target}"})
-    named = next((check.migrations for check in case.incident.checks if check.migrations), "alembic.ini")
-    config = "" if named == "alembic.ini" else f"-c {named} "
-    return Step.model_validate({"command": f"alembic {config}upgrade {target}"})
+    line, named = _how_upgraded(case)
+    line = line or f"alembic {'' if named in (None, 'alembic.ini') else f'-c {named} '}upgrade"
+    return Step.model_validate({"command": f"{line} {target}"})
+
+
+def _how_upgraded(case: Case) -> tuple[str | None, str | None]:
+    """The incident's own command line that upgrades, and the configuration that its checks name."""
+    steps = (step for step in (*case.incident.startup, *case.incident.prepare) if step.kind in ("command", "serve"))
+    match = next(filter(None, (_UPGRADE.search(step.text) for step in steps)), None)
+    named = next((check.migrations for check in case.incident.checks if check.migrations), None)
+    return match and f"{match['before'] or ''}{match['command']}", named
 
 
 def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]) -> Experiment | None:
@@ -95,7 +99,9 @@ def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | N
 
 
 def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | None:
-    """Base to head in one run, against a run that begins after the first of the two."""
+    """Base to head in one run, against a run that begins after the first of the two; None where only the application itself can upgrade."""
+    if not any(_how_upgraded(case)):
+        return None
     head = _upgrade_to(case, "head")
     whole = with_steps(case.incident, [head], [])
     after = with_steps(case.incident, [_upgrade_to(case, first.id), head], [])

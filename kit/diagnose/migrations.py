@@ -122,9 +122,11 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
         )
-        beside = [op for op in revision.operations if op != operation and _creates(op, kind, full)]
-        once = runs.made_once(case, revision, beside, kind, name, error) if here else None
-        run = once if here else runs.from_base_and_after(case, other, name)
+        beside = (
+            [op for op in revision.operations if op != operation and _creates(op, kind, full)] if here else [operation]
+        )
+        run = None if here else runs.from_base_and_after(case, other, name)
+        run = run or runs.made_once(case, revision, beside, kind, name, error)
         return Fault("created-by-two-revisions", because, sites=sites, against=against, error=error, experiment=run)
     return None
 

@@ -305,7 +305,11 @@ def _by_the_worker(case: Case, module: str, words: str) -> Experiment:
 
 def _imported_by(case: Case, module: str) -> str:
     importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
-    return f"only {', '.join(importers[:4])} would import it, and no such statement ran" if importers else "nothing imports it"
+    return (
+        f"only {', '.join(importers[:4])} would import it, and no such statement ran"
+        if importers
+        else "nothing imports it"
+    )
 
 
 MECHANISMS = of_failures(class_not_imported, name_on_another_metadata, created_before_import, of="errors")
