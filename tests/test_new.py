@@ -2040,9 +2040,12 @@ def test_a_warning_in_a_librarys_file_of_no_kind_of_its_own_is_no_incident(kind,
     ("log", "expected"),
     [
         ("Failed to find attribute 'app' in 'wsgi'.\n[2026-01-01 00:00:00 +0000] [7] [ERROR] Reason: App failed to load.\n", "Failed to find attribute 'app' in 'wsgi'."),
+        ('psycopg.errors.DuplicateTable: relation "price_levels" already exists\n', 'relation "price_levels" already exists'),
+        ("sqlalchemy.exc.MissingGreenlet: greenlet_spawn has not been called\n", "greenlet_spawn has not been called"),
+        ("store.levels.Premium: all is as it was\nserved by store.errors.Handler: none\n", None),
         ("___ test_x ___\n\n    def test_x(caplog):\n>       assert 'no stock' in caplog.text\nE       AssertionError: assert 'no stock' in ''\n\nwsgi.py:7: AssertionError\n", "assert 'no stock' in ''"),
     ],
-    ids=["a server that found no application", "a test whose own line failed"],
+    ids=["a server that found no application", "an error of a driver's own name", "one of SQLAlchemy's", "no error at all", "a test whose own line failed"],
 )  # fmt: skip
 def test_what_says_most_is_the_reason(log, expected, tmp_path):
     evidence = evidence_of(read_log(log), log, Project(written(tmp_path / "app", {"wsgi.py": "application = None\n"})))
@@ -2282,11 +2285,15 @@ def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp
         "Jul 21 02:19:39 PM  ",
         "2026-10-12T10:32:22Z app[e2865] ams [info] ",
         "\x1b[36mweb_1  |\x1b[0m ",
+        '{"log":"',
+        'web_1  | {"level": "info", "event": "Apr 02 07:14:00 host gunicorn[20311]: ',
     ],
 )
 def test_what_a_service_puts_before_each_line_is_no_part_of_it(before, tmp_path):
+    after = '\\n","time":"2026-04-03T10:47:29Z"}' if "{" in before else ""
     text = "".join(
-        f"{before}{line}\n" for line in ("$ flask db upgrade", "FAILED: Multiple heads are here", "shop.Error: no")
+        f"{before}{line}{after}\n"
+        for line in ("$ flask db upgrade", "FAILED: Multiple heads are here", "shop.Error: no")
     )
     evidence = evidence_of(read_log(text), text, Project(written(tmp_path, {"league.py": ""})))
     assert evidence.expected == "Multiple heads are here" and evidence.programs[0].what == "flask db upgrade"

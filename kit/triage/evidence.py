@@ -24,7 +24,7 @@ _ONE_LINE = (
     re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
     re.compile(r"(?P<text>Failed to (?:find attribute|parse) '.+)"),
     re.compile(r"^(?:\S*/)?(?:python[\d.]*|(?:ba)?sh): (?:(?:line )?\d+: )?(?P<text>No module named \S+|\S+: (?:command )?not found)$"),
-    re.compile(r"^(?P<type>(?:[a-z_]\w*\.)+[A-Z]\w*Error): (?P<text>\S.*)"),  # an exception's own line says more than a logger's
+    re.compile(r"^(?P<type>(?:[a-z_]\w*\.)+(?:[A-Z]\w*Error|(?:(?<=errors\.)|(?<=exc\.)|(?<=exceptions\.))[A-Z]\w*(?<!Warning))): (?P<text>\S.*)"),  # an exception's own line says more than a logger's
     re.compile(r"ERROR\s+\[(?:root|flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..base.errors import IncidentError
+from .log_lines import json_texts
 from .logs import Log, read_log
 
 _LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
@@ -21,11 +22,20 @@ _BEFORE_LINES = re.compile(
     r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:[AP]M  ?|\S+ ))(?:[\w.@/-]+\[[\w.-]+\](?:: | \w{3} ?\[\w+\] ?))?(?:##\[error\])?)?",
     re.M,
 )
+_RECORD = re.compile(r"^\{.*\}$", re.M)
+_MESSAGE = (".log", ".message", ".msg", ".event")
 
 
 def plain(text: str) -> str:
-    """A log's lines without colours and without what a container's, a service's or a CI's log puts before each."""
-    return _BEFORE_LINES.sub("", _ANSI.sub("", text))
+    """A log's lines without colours, and without what a container's, a service's or a CI's log puts before or around each."""
+    return _RECORD.sub(_message, _BEFORE_LINES.sub("", _ANSI.sub("", text)))
+
+
+def _message(record: re.Match) -> str:
+    """The line that a record in JSON holds; the record itself where it holds several, or none."""
+    texts = dict(json_texts(record[0]) or ())
+    line = next((texts[key] for key in _MESSAGE if isinstance(texts.get(key), str)), record[0]).rstrip("\n")
+    return record[0] if "\n" in line or line == record[0] else plain(line)
 
 
 def text_of(log: str) -> tuple[str, Log]:
