@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ..base.errors import KitError
@@ -71,12 +71,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def _keeping(options) -> Iterator[None]:
-    """While a command runs, what builds showed is kept in the user's cache folder, unless it runs them anew."""
-    if getattr(options, "no_cache", True) or os.environ.get("KIT_NO_CACHE"):
+    """While a command runs, what builds showed is kept: in the user's cache folder, or as long as a command lasts that runs them anew."""
+    if not hasattr(options, "no_cache"):
         yield
         return
+    from ..base.janitor import folder
     from ..incident.builds import cache_folder
     from ..startup.kept_runs import keeping
 
-    with keeping(cache_folder() / "runs"):
+    anew = options.no_cache or os.environ.get("KIT_NO_CACHE")
+    with folder() if anew else nullcontext(cache_folder() / "runs") as kept, keeping(kept):
         yield

@@ -80,7 +80,7 @@ def look_at(
     :param fix: the build with this fix, in place of the one as it is
     :param checks: ask every check while it is up; by default where ``expect`` says nothing
     :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
-    :param ended: hears the trace of a startup that ran, before anything more is asked
+    :param ended: hears the trace of the startup, before anything more is asked
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
@@ -103,6 +103,7 @@ def look_at(
         if not asker.called:
             asker.remember(ran.answers, ran.migrations, ran.uncompiled)
             progress(first_answer(trace))
+            ended(trace)
         sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
         unrun = _unrun(incident, space, scripts)

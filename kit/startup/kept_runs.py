@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from ..base import interrupt
@@ -42,6 +43,7 @@ class Ran:
     :ivar created: table to columns, by the revisions alone; and ``stopped``: what ended them early
     :ivar answers: of the checks that were asked by a request or a command, in their order
     :ivar uncompiled: what a patch wrote that is no Python
+    :ivar packages: the hash of the interpreter that ran it, with its packages
     :ivar at: when it was run, ISO 8601 in UTC; of a kept run ``Trace.provenance["run_at"]`` says it too
     """
 
@@ -51,6 +53,7 @@ class Ran:
     stopped: str | None = None
     answers: tuple[CheckResult, ...] = ()
     uncompiled: str | None = None
+    packages: str | None = None
     at: str = ""
 
 
@@ -97,9 +100,11 @@ def once(
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
             return kept
+        Thread(target=packages_of, args=(space.python,), daemon=True).start()  # beside the run: it takes a while
         result = run()
-        if result.trace.broke is None and lasting(result):
-            _write(file, replace(result, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
+        packages = packages_of(space.python)
+        if packages is not None and result.trace.broke is None and lasting(result):
+            _write(file, replace(result, packages=packages, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
         return result
 
 
@@ -128,6 +133,8 @@ def _turn(name: str) -> Iterator[Path]:
 def _read(file: Path, space: Workspace) -> Ran | None:
     try:
         kept = load(file, _TYPES)
+        if kept.packages != packages_of(space.python):
+            return None
         os.utime(file)
         sources = {name: (space.root / name).read_text("utf-8", "replace") for name in kept.trace.sources}
     except (IncidentError, OSError, AttributeError, TypeError):
@@ -162,21 +169,18 @@ def kept(key: str, space: Workspace) -> Ran | None:
         return _read(file, space)
 
 
-def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:
-    """The hash of everything that what a startup shows depends on; None where that cannot be told.
+def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str:
+    """The hash of everything that what a startup shows depends on, but for the packages, which are known with the run.
 
     :param asked: what is asked of it beside its steps
     """
-    packages = packages_of(incident.python)
-    if packages is None:
-        return None
     content = content_of(incident)
     content["asked"] = asked
     content["left"] = list(space.left)
     scripts = [incident.resolve(step.text) for step in incident.prepare if step.kind == "sql"]
     content["scripts"] = [hashlib.sha256(script.read_bytes()).hexdigest() for script in scripts]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
-    for part in (packages, package_digest(), tree_digest(space.root), str(platform.uname())):
+    for part in (space.python, package_digest(), tree_digest(space.root), str(platform.uname())):
         digest.update(part.encode())
     return digest.hexdigest()[:32]
 
