@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_MARKER = ".incident-kit"  # in every folder of ours: no other is ever swept away
+MARKER = ".incident-kit"  # in every folder of ours: no other is ever swept away
 _NAME = re.compile(r"incident-[0-9a-f]{16}")  # longer than what ``tempfile`` makes for somebody else
 _LATE = 0.5  # seconds after which a process that was only being started when the kit was killed has shown itself
 _PATIENCE = 60.0  # seconds in which something that comes back is removed again
@@ -109,7 +109,7 @@ def folder(base: Path | None = None) -> Iterator[Path]:
         if held is None:
             _ours.forget(number)
     try:
-        (path / _MARKER).touch()
+        (path / MARKER).touch()
         yield path
     finally:
         remove(path)
@@ -249,7 +249,7 @@ def _sweep(base: str) -> None:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             inside = os.listdir(path)  # killed before it set its mark: then it is empty
-            if os.fstat(held).st_uid == os.getuid() and (_MARKER in inside or not inside):
+            if os.fstat(held).st_uid == os.getuid() and (MARKER in inside or not inside):
                 _clear(path)
         except OSError:
             pass  # held by a run that is under way

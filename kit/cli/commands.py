@@ -43,11 +43,12 @@ def reproduce(options) -> int:
     """Run the startup once, say whether the incident occurs, and which lines it comes from."""
     from ..diagnose.diagnosis import reproduce
     from ..trace.expected import shows_incident
-    from ..views.report import reproduce_report
-    from ..views.terminal import startup_lines
 
     incident = options.incident
     trace = _traced(options, incident, reproduce)
+    from ..views.report import reproduce_report
+    from ..views.terminal import startup_lines
+
     reproduced = shows_incident(incident, trace)
     give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
     return _code(incident, trace, reproduced)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..base.errors import KitError
@@ -75,10 +75,9 @@ def _keeping(options) -> Iterator[None]:
     if not hasattr(options, "no_cache"):
         yield
         return
-    from ..base.janitor import folder
     from ..incident.builds import cache_folder
-    from ..startup.kept_runs import keeping
+    from ..startup.kept_runs import keeping, keeping_for_now
 
     anew = options.no_cache or os.environ.get("KIT_NO_CACHE")
-    with folder() if anew else nullcontext(cache_folder() / "runs") as kept, keeping(kept):
+    with keeping_for_now() if anew else keeping(cache_folder() / "runs"):
         yield

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from ..base.errors import IncidentError
 from ..base.progress import Hears, Step, silent
-from ..incident.model import Expect, Hypothesis, Incident
+from ..incident.model import Hypothesis, Incident
 from ..incident.source import imported_names
 from ..trace.graph import ImportGraph, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Import
 from ..triage.origin import triage_incident
-from .observation import ran_of
+from .observation import only, ran_of
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def import_order(known: Known) -> Answer:
     steps = known.steps
     if len(set(map(str, steps))) < 2:
         return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
-    tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
+    tried = only(known.incident, steps[::-1])
     order = " then ".join(step.text for step in reversed(steps))
     for go_on in (False, True):
         trace = known.pool.submit(ran_of, tried, go_on=go_on).result().trace

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ..base.progress import Hears, silent
-from ..incident.model import Incident
+from ..incident.model import Expect, Incident
 from ..incident.scripts import is_script
 from ..incident.sources import read_sources
+from ..incident.steps import Step
 from ..startup import kept_runs
 from ..startup.checks import Asker, answer_checks, answer_expected
 from ..startup.migrations import build, find_config, look
@@ -158,6 +160,11 @@ def ran_of(
         return kept_runs.once(key, space, run, lasting=lasts, progress=silent)
 
 
+def only(incident: Incident, steps: Sequence[Step]) -> Incident:
+    """The incident with these steps as its startup, of which nothing is expected or asked."""
+    return incident.model_copy(update={"startup": list(steps), "expect": Expect(), "checks": []})
+
+
 def _run(
     incident: Incident,
     space: Workspace,
@@ -175,10 +182,11 @@ def _run(
     ended(trace)
     if bare(trace):
         return kept_runs.Ran(trace)
-    asker.ask_afterwards(space)
-    created, stopped = {}, None
-    if asker.config is not None and fix is None:
-        created, stopped = build(incident, space, asker.config, "revisions")
+    with ThreadPoolExecutor(1) as beside:  # what the revisions create depends on nothing that Alembic looks at
+        builds = asker.config is not None and fix is None
+        building = beside.submit(build, incident, space, asker.config, "revisions") if builds else None
+        asker.ask_afterwards(space)
+        created, stopped = building.result() if building is not None else ({}, None)
     answers = tuple(asker.answers[number] for number, _ in asker.requests if number in asker.answers)
     return kept_runs.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
 

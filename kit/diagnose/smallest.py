@@ -14,11 +14,12 @@ from pathlib import Path
 from ..base.known_secrets import says_secret, secrets_in
 from ..base.progress import Hears, silent
 from ..base.redact import redact
-from ..incident.model import Expect, Incident
+from ..incident.model import Incident
 from ..incident.steps import Step
+from ..startup.kept_runs import keeps
 from ..trace.trace import Trace
 from ..trace.values import Frame, Registration
-from .observation import ran_of
+from .observation import only, ran_of
 
 _MOST_CALLS = 3  # functions that are tried by themselves
 _QUICK = 20.0  # seconds that a search may always take
@@ -103,9 +104,12 @@ def reduce_startup(
 def begin_tries(
     incident: Incident, trace: Trace, first: Registration, second: Registration, executor: Executor
 ) -> dict[tuple[Step, ...], Future[int]]:
-    """Begin with the lists of steps that mostly suffice, before it is known that a smallest reproduction is searched."""
-    lists = map(tuple, _by_modules(trace, first, second))
-    return {steps: executor.submit(_fails_at, incident, steps, first, second) for steps in lists}
+    """Begin with the lists of steps that mostly suffice, before it is known that a smallest reproduction is searched.
+
+    The other order first: it also tells what the hypothesis of the order asks.
+    """
+    lists = map(tuple, reversed(_by_modules(trace, first, second)))
+    return {steps: executor.submit(_fails_at, incident, steps, first, second, None, keeps()) for steps in lists}
 
 
 class _Tries:
@@ -210,14 +214,16 @@ def _fails_at(
     first: Registration,
     second: Registration,
     variables: Sequence[str] | None = None,
+    past: bool = False,
 ) -> int:
     """The number of the step in which the same two statements register the same table, in that order; 0 where none does.
 
     ``_SOMEWHERE`` where a thread does.
 
     :param variables: those that are set; None for all of the incident file's
+    :param past: where they fail for something else, run them once more, going on past it, for who asks for that run next
     """
-    tried = incident.model_copy(update={"startup": list(steps), "expect": Expect(), "checks": []})
+    tried = only(incident, steps)
     if variables is not None:
         env = {name: value for name, value in incident.app.env.items() if name in variables}
         named = incident.database_env if incident.database_env in variables else "INCIDENT_UNREAD"
@@ -231,6 +237,8 @@ def _fails_at(
             if held is not None and _site(held) == _site(first):
                 numbers = (re.fullmatch(r"<step (\d+)>", frame.file) for frame in registration.chain)
                 return next((int(number[1]) for number in numbers if number), _SOMEWHERE)
+    if past and not all(step.ok for step in trace.steps) and all(it.table != second.table for it in trace.conflicts):
+        ran_of(tried, go_on=True)
     return 0
 
 
@@ -252,12 +260,12 @@ def _by_path(trace: Trace) -> set[str]:
 
 
 def _by_modules(trace: Trace, first: Registration, second: Registration) -> list[list[Step]]:
-    """The two modules that register the table, or the one that imports both."""
+    """The two modules that register the table, in both orders: so each of them stands alone at first; or the one that holds both."""
     by_path = _by_path(trace)
     names = list(dict.fromkeys(registration.frame.module for registration in (first, second)))
     if not all(_importable(name) and name not in by_path for name in names):
         return []
-    return [[_step(name) for name in chosen] for chosen in ([names[-1:], names] if names[1:] else [names])]
+    return [[_step(name) for name in chosen] for chosen in ([names, names[::-1]] if names[1:] else [names])]
 
 
 def _on_the_ways(trace: Trace, first: Registration, second: Registration) -> list[Step]:

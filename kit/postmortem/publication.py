@@ -84,7 +84,9 @@ def _first_startup(incident: Incident, progress: Hears) -> Iterator[Hears]:
         progress(text)
 
     with pool_of(None) as pool:
-        pool.submit(look_at, incident, say)  # what goes wrong with it goes wrong in the notebook as well, and is told there
+        pool.submit(
+            look_at, incident, say
+        )  # what goes wrong with it goes wrong in the notebook as well, and is told there
         yield lambda text: None if text in said else progress(text)
 
 

@@ -21,6 +21,8 @@ from typing import Any
 
 from ..base import interrupt
 from ..base.errors import IncidentError
+from ..base.janitor import MARKER
+from ..base.janitor import folder as temporary_folder
 from ..base.progress import Hears
 from ..incident.model import Incident
 from ..trace.end_state import Answer, CheckResult
@@ -74,6 +76,16 @@ def keeping(folder: Path | None) -> Iterator[None]:
             os.environ[FOLDER] = before
 
 
+@contextmanager
+def keeping_for_now() -> Iterator[None]:
+    """Within, also in processes that are started, no startup is run twice: where runs are not kept, in a folder that goes at its end."""
+    if keeps():
+        yield
+        return
+    with temporary_folder() as folder, keeping(folder):
+        yield
+
+
 def keeps() -> bool:
     """Are runs kept here?"""
     return bool(os.environ.get(FOLDER))
@@ -100,12 +112,18 @@ def once(
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
             return kept
-        Thread(target=packages_of, args=(space.python,), daemon=True).start()  # beside the run: it takes a while
+        Thread(target=_packages, args=(space,), daemon=True).start()  # beside the run: it takes a while
         result = run()
-        packages = packages_of(space.python)
+        packages = _packages(space)
         if packages is not None and result.trace.broke is None and lasting(result):
             _write(file, replace(result, packages=packages, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
         return result
+
+
+def _packages(space: Workspace) -> str | None:
+    """The hash of the interpreter with its packages; while a command lasts they are those that they are."""
+    for_now = (Path(os.environ[FOLDER]) / MARKER).exists()
+    return "" if for_now else packages_of(space.python)
 
 
 @contextmanager
@@ -133,7 +151,7 @@ def _turn(name: str) -> Iterator[Path]:
 def _read(file: Path, space: Workspace) -> Ran | None:
     try:
         kept = load(file, _TYPES)
-        if kept.packages != packages_of(space.python):
+        if kept.packages != _packages(space):
             return None
         os.utime(file)
         sources = {name: (space.root / name).read_text("utf-8", "replace") for name in kept.trace.sources}

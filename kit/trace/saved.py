@@ -64,8 +64,8 @@ def save(value: Any, file: str | Path, masked: Callable[[str], str] = redact_onc
     content = ("\n".join([head, *lines.lines, end]) + "\n").encode("utf-8", "surrogatepass")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # The usual level takes half the time of the highest, for a twentieth more of size.
-        write_whole(file, gzip.compress(content, 6, mtime=0) if file.suffix == ".gz" else content)
+        # The lowest level takes a third of the usual one's time, for a quarter more of size.
+        write_whole(file, gzip.compress(content, 1, mtime=0) if file.suffix == ".gz" else content)
     except OSError as error:
         raise IncidentError(f"--trace {file}: it cannot be written: {error.strerror}") from None
 
