@@ -183,13 +183,14 @@ def history(options) -> int:
 
 def postmortem(options) -> int:
     """Run the postmortem notebook, and write the .ipynb, .html and .json files side by side."""
-    from ..postmortem.publication import publish
-    from ..views.terminal import postmortem_lines
+    from ..postmortem.publication import first_startup, publish
 
     incident = options.incident
     output = Path(options.output).expanduser() if options.output else None
-    with progress() as say:
-        published = publish(incident, output, trace=options.trace, progress=say)
+    with progress() as say, first_startup(incident, say) as say_else:
+        published = publish(incident, output, trace=options.trace, progress=say_else)
+    from ..views.terminal import postmortem_lines
+
     report = published.report
     lines = postmortem_lines(published.html, published.verdict, report)
     print(as_json(report) if options.json else plain("\n".join(lines)))

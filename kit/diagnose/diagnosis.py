@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,6 @@ from .decision import Decision, decide_mechanism, decided
 from .definitions import Column, Definitions, compare
 from .hypotheses import Tested, test_all
 from .observation import RACES, TIMES, first_answer, look_until_shown, may_race, ran_of, signed, startup_of
-from .registered_twice import Pair, judge
 from .smallest import Budget, Smallest, begin_tries, reduce_startup
 from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
@@ -97,8 +96,8 @@ def diagnose(
     with ThreadPoolExecutor(1) as thread, pool_of(executor) as pool:  # the thread only waits, and is left last
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         heard = (progress,) if pool.threads else ()
-        begun: list[tuple] = []  # the two registrations, and the first tries of a smallest reproduction
-        begin = {"ended": lambda trace: begun.extend(_first_tries(incident, trace, pool))} if heard else {}
+        begun: dict[tuple, Future[int]] = {}  # the first tries of a smallest reproduction
+        begin = {"ended": lambda trace: begun.update(begin_tries(incident, trace, pool))} if heard else {}
         seen = pool.submit(look_until_shown, incident, *heard, **begin)
         going_on = pool.submit(ran_of, incident, go_on=True)
         looked = seen.result()
@@ -123,7 +122,7 @@ def diagnose(
                 *decision.pair,
                 read=looked.variables,
                 budget=Budget(runs=1000) if full else None,
-                begun=next((tries for both, tries in begun if both == tuple(decision.pair)), {}),
+                begun=begun,
                 known=test,
                 executor=pool,
                 progress=progress,
@@ -132,16 +131,6 @@ def diagnose(
             test(smallest.steps if smallest else ())
         hypotheses = testing[0].result()
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
-
-
-def _first_tries(incident: Incident, trace: Trace, pool: Executor) -> list[tuple]:
-    """Two registrations that collide, and the tries that begin their smallest reproduction; none where it may be a race."""
-    for conflict in trace.conflicts:
-        if conflict.first is not None:
-            both = conflict.first, conflict.second
-            raced = judge(Pair(trace, *both)).mechanism in RACES
-            return [] if raced else [(both, begin_tries(incident, trace, *both, pool))]
-    return []
 
 
 def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:

@@ -19,7 +19,8 @@ from ..incident.steps import Step
 from ..startup.kept_runs import keeps
 from ..trace.trace import Trace
 from ..trace.values import Frame, Registration
-from .observation import only, ran_of
+from .observation import RACES, only, ran_of
+from .registered_twice import Pair, judge
 
 _MOST_CALLS = 3  # functions that are tried by themselves
 _QUICK = 20.0  # seconds that a search may always take
@@ -70,7 +71,7 @@ def reduce_startup(
     *,
     read: Collection[str] = (),
     budget: Budget | None = None,
-    begun: Mapping[tuple[Step, ...], Future[int]] = {},  # noqa: B006 - only read
+    begun: Mapping[tuple, Future[int]] = {},  # noqa: B006 - only read
     known: Callable[[Sequence[Step]], None] = lambda steps: None,
     executor: Executor,
     progress: Hears = silent,
@@ -81,7 +82,7 @@ def reduce_startup(
 
     :param read: variables that the application's files name: of these, one that holds the database is always given
     :param budget: runs and seconds; by default what a person waits for beside the startup
-    :param begun: what :func:`begin_tries` gave for the same two
+    :param begun: what :func:`begin_tries` gave
     :param known: hears the steps, before it is tried which variables they need
     """
     budget = budget or Budget.beside(trace)
@@ -101,15 +102,20 @@ def reduce_startup(
     return Smallest(tuple(steps), paste(incident, steps, variables), budget.spent, note)
 
 
-def begin_tries(
-    incident: Incident, trace: Trace, first: Registration, second: Registration, executor: Executor
-) -> dict[tuple[Step, ...], Future[int]]:
-    """Begin with the lists of steps that mostly suffice, before it is known that a smallest reproduction is searched.
+def begin_tries(incident: Incident, trace: Trace, executor: Executor) -> dict[tuple, Future[int]]:
+    """Begin with the lists that mostly suffice for two registrations that collide, before a smallest reproduction is searched.
 
-    The other order first: it also tells what the hypothesis of the order asks.
+    The other order first: it also tells what the hypothesis of the order asks. None is begun where it may be a race.
     """
-    lists = map(tuple, reversed(_by_modules(trace, first, second)))
-    return {steps: executor.submit(_fails_at, incident, steps, first, second, None, keeps()) for steps in lists}
+    both = next(((it.first, it.second) for it in trace.conflicts if it.first is not None), None)
+    if both is None or judge(Pair(trace, *both)).mechanism in RACES:
+        return {}
+    lists = map(tuple, reversed(_by_modules(trace, *both)))
+    return {_key(steps, *both): executor.submit(_fails_at, incident, steps, *both, None, keeps()) for steps in lists}
+
+
+def _key(steps: Sequence[Step], first: Registration, second: Registration) -> tuple:
+    return tuple(steps), first.at, second.at
 
 
 class _Tries:
@@ -140,7 +146,8 @@ class _Tries:
         incident, first, second = self.about
         begun = self.begun if variables is None else {}
         futures = [
-            begun.get(tuple(steps)) or self.executor.submit(_fails_at, incident, tuple(steps), first, second, variables)
+            begun.get(_key(steps, first, second))
+            or self.executor.submit(_fails_at, incident, tuple(steps), first, second, variables)
             for steps in candidates
         ]
         for steps, future in zip(candidates, futures, strict=True):

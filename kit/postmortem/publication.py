@@ -12,7 +12,6 @@ from typing import Any
 
 from ..base import interrupt
 from ..base.errors import IncidentError, RunBroke
-from ..base.interrupt import pool_of
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
 from ..base.places import notebooks
@@ -21,7 +20,6 @@ from ..base.redact import redacted
 from ..diagnose.diagnosis import reproduce
 from ..diagnose.observation import look_at
 from ..incident.model import Incident
-from ..startup.kept_runs import keeps
 from ..startup.portable import VARIABLE
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
@@ -51,6 +49,21 @@ class Published:
         return words.get(self.code, f"the run broke: {broke}")
 
 
+@contextmanager
+def first_startup(incident: Incident, progress: Hears) -> Iterator[Hears]:
+    """Begin at once with the build as it is, while papermill and its kernel only start, and say what it shows; the notebook takes the kept run.
+
+    :returns: hears what the notebook says, but for what was said of this startup
+    """
+    if os.environ.get(VARIABLE):  # startups run elsewhere
+        yield progress
+        return
+    said: list[str] = []
+    with interrupt.pool_of(None) as pool:  # what goes wrong goes wrong in the notebook too, and is told there
+        pool.submit(look_at, incident, lambda text: said.append(text) or progress(text))
+        yield lambda text: text in said or progress(text)
+
+
 @interrupt.interruptible
 def publish(
     incident: Incident, output: Path | None = None, *, trace: str | None = None, progress: Hears = silent
@@ -63,34 +76,6 @@ def publish(
     :raises RunBroke: the notebook did not run to its end; the page shows what ran, and the message names it
     :raises SecretFound: one of the three files would show a secret; none is written, and those of an earlier run are removed
     """
-    incident.python  # noqa: B018 - what cannot begin is said now, and not from within the notebook
-    with _first_startup(incident, progress) as heard:
-        return _published(incident, output, trace, heard)
-
-
-@contextmanager
-def _first_startup(incident: Incident, progress: Hears) -> Iterator[Hears]:
-    """Start the build as it is while papermill and its kernel are only starting, and say what it shows; the notebook takes the kept run.
-
-    :returns: hears what the notebook says, but for what was said of this startup
-    """
-    if os.environ.get(VARIABLE) or not keeps():  # it is run elsewhere, or the notebook would run it again
-        yield progress
-        return
-    said: list[str] = []
-
-    def say(text: str) -> None:
-        said.append(text)
-        progress(text)
-
-    with pool_of(None) as pool:
-        pool.submit(
-            look_at, incident, say
-        )  # what goes wrong with it goes wrong in the notebook as well, and is told there
-        yield lambda text: None if text in said else progress(text)
-
-
-def _published(incident: Incident, output: Path | None, trace: str | None, progress: Hears) -> Published:
     with _without_address_grammar():
         import nbformat
         from papermill.exceptions import PapermillException
@@ -98,6 +83,7 @@ def _published(incident: Incident, output: Path | None, trace: str | None, progr
     from ..base.scan import refuse_secrets
     from .page import render
 
+    incident.python  # noqa: B018 - what cannot begin is said now, and not from within the notebook
     _refuse_patches(incident)
     notebook, html, report = _places(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
