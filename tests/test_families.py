@@ -18,7 +18,7 @@ from kit.diagnose.metadata_runs import _sees
 from kit.diagnose.observation import look_at
 from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEFINITIONS, Pair, judge
 from kit.diagnose.registries import _against, _shadowed
-from kit.diagnose.removed_apis import _user
+from kit.diagnose.removed_apis import user_of
 from kit.diagnose.two_registrations import is_library
 from kit.diagnose.undecided import _named, _words_of
 from kit.diagnose.values import Case, Looked, Outcome
@@ -54,9 +54,10 @@ ENDPOINT = "\n@app.route('/static/<name>')\ndef {}(name): ...\n"
     "files",
     [
         {"main.py": "try:\n    import service.fast\nexcept ImportError:\n    pass\n", "fast.py": "import no_such_library"},
+        {"main.py": "import sqlalchemy.orm\ntry:\n    import sqlalchemy.ext.mypy.plugin\nexcept ImportError:\n    pass\n"},
         {"main.py": f"from flask import Flask\napp = Flask('a')\n{ENDPOINT.format('file')}{ENDPOINT.format('file_as_it_was_called')}"},
     ],
-    ids=["an optional import that changes nothing", "two endpoints that one file of Flask gives one URL"],
+    ids=["an optional import that changes nothing", "an optional part of a library", "two endpoints that one file of Flask gives one URL"],
 )  # fmt: skip
 def test_what_only_looks_like_a_fault_is_accused_of_nothing(files, write_incident):
     files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
@@ -116,6 +117,20 @@ FAULTS = {
     ),
     "a library that is not installed": (
         {"main.py": "import sqlalchemy\nfrom shop_rates import RATES"},
+        "no-such-module",
+        ["service/main.py:2"],
+    ),
+    "a folder that is put on the path below the import that needs it": (
+        {
+            "env.py": "import sqlalchemy\nimport sys\nfrom tools import limit\nsys.path.append('service/lib')\n",
+            "lib/tools.py": "limit = 1\n",
+            "main.py": "import sys\nsys.path.append('service')\nimport env\n",
+        },
+        "module-not-on-path",
+        ["service/env.py:3", "service/env.py:4"],
+    ),
+    "a library that another one needs, and that is not installed": (
+        {"main.py": "import sqlalchemy.orm\nimport sqlalchemy.ext.mypy.plugin"},
         "no-such-module",
         ["service/main.py:2"],
     ),
@@ -344,8 +359,8 @@ def test_what_another_library_uses_is_not_told_as_used_by_the_application():
     frames = (("service/main.py", 2, True), ("jinja2/filters.py", 13, False), ("markupsafe/__init__.py", 4, False))
     frames = tuple(Frame(file, line, "<module>", None, own) for file, line, own in frames)
     error = Error("ImportError", "cannot import name 'soft_unicode' from 'markupsafe'", frames)
-    assert _user(error, frames[0], "markupsafe") == "jinja2/filters.py:13, to which service/main.py:2 leads,"
-    assert _user(replace(error, frames=frames[::2]), frames[0], "markupsafe") == "service/main.py:2"
+    assert user_of(error, frames[0], "markupsafe") == "jinja2/filters.py:13, to which service/main.py:2 leads,"
+    assert user_of(replace(error, frames=frames[::2]), frames[0], "markupsafe") == "service/main.py:2"
 
 
 def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(write_incident):

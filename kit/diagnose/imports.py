@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 import sys
+from itertools import islice
 from pathlib import PurePosixPath
 from posixpath import relpath
 
@@ -15,6 +16,7 @@ from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
 from .experiments import failure, first_line, gone, said_by, with_steps
 from .migration_runs import last_there
+from .removed_apis import required, user_of, version_of
 from .values import Case, Experiment, Fault, Place, of_failures
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
@@ -261,11 +263,15 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
         f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}"
         + (f", and it ran in {case.incident.app.workdir}" if case.incident.app.workdir != "." else ""),
     )
+    lines = enumerate(case.sources.get(asks.file, "").splitlines() if asks else (), 1)
+    below = (n for n, line in lines if n > asks.line and re.match(r"\s*sys\.path(\.\w+\(|\[| \+?= )", line))
+    late = [Place("path", asks.file, n) for n in islice(below, 1)]
+    because += tuple(f"{place} puts a folder on the path, below the import that needs it" for place in late)
     app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
     changed = case.incident.model_copy(update={"app": app})
     experiment = Experiment(f"the same steps with {folder} on the path", changed, gone(match[0]))
     asked = Place.of("asks", asks, module) if asks else _meant(case, folder, command[1])
-    return Fault("module-not-on-path", because, sites=(asked,), error=error, experiment=experiment)
+    return Fault("module-not-on-path", because, sites=(asked, *late), error=error, experiment=experiment)
 
 
 def _file_in_front(case: Case, error: Error, asks: Frame, module: str, folder: str) -> Fault:
@@ -312,20 +318,27 @@ def _files(case: Case) -> set[str]:
 def no_such_module(case: Case, error: Error) -> Fault | None:
     """An import names a module that is nowhere: one of the application's that was moved or taken out, or a library's that is not installed."""
     match, asks = said_by(error, _NO_MODULE), error.site
-    if match is None or not match[1] or asks is None or not error.frames[-1].application:
+    library = _needs(case, error, match[1]) if match and match[1] and asks else None
+    if match is None or not match[1] or asks is None or not (library or error.frames[-1].application):
         return None  # what a driver or a plugin is looked up by is no import statement
     module, (package, _, last) = match[1], match[1].rpartition(".")
+    package = "" if library else package
     holder = next((i.file for i in case.trace.imports if package and i.application and i.module == package), None)
     place = (PurePosixPath(holder or "").parent / last).as_posix()
     of_application = holder or any(f"/{module}/" in f"/{file.removesuffix('.py')}/" for file in _files(case))
     there = any(f"/{file}".startswith((f"/{place}.py", f"/{place}/")) for file in _files(case))
     if there or package and not (holder or "").endswith("__init__.py") or of_application and not package:
         return None
-    sites, because = [Place.of("asks", asks, module)], [f"{asks} asks for {module}: {first_line(str(error))}"]
+    sites, because = (
+        [Place.of("asks", asks, module)],
+        [f"{user_of(error, asks, '')} asks for {module}: {first_line(str(error))}"],
+    )
     more = {"against": {"module-not-on-path": f"no folder of the application holds {module}"}, "error": error}
     if not package:
         python = f"{PurePosixPath(case.incident.python).name} has no package of that name: a library's, not installed"
-        because.append(f"no file of the application is {module}, and {python}")
+        because += [f"no file of the application is {module}, and {python}", required(case, module.partition(".")[0])]
+        because += [version_of(case, library)] if library else []
+        sites += [Place("requirement", file, line, library) for file, line, _ in case.requirements.get(library, ())]
         return Fault("no-such-module", tuple(because), sites=tuple(sites), **more)
     left = last_there(case.incident, f"{place}.py", f"{place}/__init__.py")
     same_name = [file for file in sorted(_files(case)) if PurePosixPath(file).name == f"{last}.py"]
@@ -341,6 +354,15 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
         file, text, says = f"{place}.py", "", f"an empty module {module}"
     run = Experiment(says, case.incident, gone(match[0]), {file: text})
     return Fault("no-such-module", tuple(because), sites=tuple(sites), experiment=run, **more)
+
+
+def _needs(case: Case, error: Error, module: str) -> str | None:
+    """The installed library whose code says that a module is missing, which no other one has."""
+    there, top = installed(case.incident.python), module.partition(".")[0]
+    library = error.frames[-1].file.partition("/")[0].replace("_", "-").lower()
+    own = error.frames[-1].application or any(top in file.removesuffix(".py").split("/") for file in _files(case))
+    known = own or top in sys.stdlib_module_names or there.version(top)
+    return None if known or f"'{module}'" not in error.text or not there.version(library) else library
 
 
 MECHANISMS = of_failures(module_behind_package, library_shadowed) + [circular_import, import_failure_swallowed]

@@ -24,18 +24,16 @@ def metadata_is_reserved(case: Case, error: Error) -> Fault | None:
     texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
     if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
         frame = _declares(case, error) or error.site
-        because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
+        edit = _edited(case, frame, r"^(\s+)metadata\b(?=\s*[:=])", r"\1metadata_") if frame is not None else None
+        which = f"the attribute at {edit[0]}" if edit else "an attribute"
+        because = (
+            f"{which} of the class at {frame} is named metadata, which declarative classes keep for themselves: {error}"
+        )
         site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
-        run = _renamed(case, frame)
+        says = f"metadata_ in place of metadata at {edit[0]}" if edit else ""
+        run = Experiment(says, case.incident, gone(_RESERVED.pattern), edit[1]) if edit else None
         return Fault("metadata-is-reserved", (because,), case.table, site, error=error, experiment=run)
     return None
-
-
-def _renamed(case: Case, frame: Frame | None) -> Experiment | None:
-    """The run in which the attribute of the class that a line begins has another name."""
-    edit = _edited(case, frame, r"^(\s+)metadata\b(?=\s*[:=])", r"\1metadata_") if frame is not None else None
-    says = f"metadata_ in place of metadata at {edit[0]}" if edit else ""
-    return Experiment(says, case.incident, gone(_RESERVED.pattern), edit[1]) if edit else None
 
 
 def _edited(case: Case, site: Site | Frame, pattern: str, new: str) -> tuple[str, dict[str, str]] | None:

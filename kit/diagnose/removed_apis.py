@@ -50,9 +50,9 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
     since = "does not have" if removal.line is None else since
     because = (
-        f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
+        f"{user_of(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
         f"seen as: {first_line(str(error))}{asked_in}",
-        _required(case, removal.library),
+        required(case, removal.library),
     )
     experiment = _other_line(case, error, removal)
     if experiment is None and removal.line is None and not removal.asked:
@@ -88,7 +88,8 @@ def _other_line(case: Case, error: Error, removal: Removal) -> Experiment | None
     return None
 
 
-def _required(case: Case, library: str) -> str:
+def required(case: Case, library: str) -> str:
+    """Where requirements name a library, and which versions they let in, as a sentence."""
     requirements = case.requirements.get(library, ())
     required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
     return f"required by {required}" if required else f"no file of requirements names {library} itself"
@@ -96,10 +97,10 @@ def _required(case: Case, library: str) -> str:
 
 def version_of(case: Case, library: str) -> str:
     """Which version of a library is installed and which ones are asked for, as a sentence."""
-    return f"{library} {installed(case.incident.python).version(library)} is installed, {_required(case, library)}"
+    return f"{library} {installed(case.incident.python).version(library)} is installed, {required(case, library)}"
 
 
-def _user(error: Error, site: Frame, library: str) -> str:
+def user_of(error: Error, site: Frame, library: str) -> str:
     """The line that uses what is gone, which may be another library's, with the application's line that led there."""
     package = library.replace("-", "_").lower()
     others = [frame for frame in error.frames if not frame.file.lower().startswith((f"{package}/", f"{package}.py"))]
