@@ -11,10 +11,12 @@ import pytest
 from histories import History
 from miniatures import EXPECTED, judged, python
 
+from kit.diagnose import migration_runs
 from kit.diagnose.decision import decide_mechanism, decided, find_mechanism
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.explanations import MEANINGS, meaning_of_error
 from kit.diagnose.metadata_runs import _sees
+from kit.diagnose.migrations import migration_fails_on_data
 from kit.diagnose.observation import look_at
 from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEFINITIONS, Pair, judge
 from kit.diagnose.registries import _against, _shadowed
@@ -23,6 +25,7 @@ from kit.diagnose.two_registrations import is_library
 from kit.diagnose.undecided import _named, _words_of
 from kit.diagnose.values import Case, Looked, Outcome
 from kit.incident import load
+from kit.incident.revisions import Revision
 from kit.startup.migrations import Migrations
 from kit.trace.routes import Route
 from kit.trace.trace import Trace
@@ -485,6 +488,27 @@ class Settings(BaseSettings):
     region: str = "north"
 Settings(color="red")
 """
+SQLMODEL = """
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+class Step(SQLModel, table=True):
+    id: int = Field(primary_key=True)
+    data: dict = Field(sa_column=Column(JSON))
+    extra: dict = {}
+"""
+PLANS = """
+from typing import List
+from sqlmodel import Field, Relationship, SQLModel
+class Plan(SQLModel, table=True):
+    id: int = Field(primary_key=True)
+    meals: List["Meal"] = Relationship(back_populates="plan")
+class Meal(SQLModel, table=True):
+    id: int = Field(primary_key=True)
+    plan_id: int = Field(foreign_key="plan.id")
+    plan: "Plan" = Relationship(back_populates="meals")
+
+Plan()
+"""
 KNOWN = {  # files, lines that are named, words of what it usually means
     "back_populates mismatch": (
         {
@@ -552,6 +576,23 @@ KNOWN = {  # files, lines that are named, words of what it usually means
         "whose driver is synchronous",
     ),
     "a field that settings forbid": ({"main.py": SETTINGS}, ["service/main.py:6"], "forbids fields"),
+    "a folder of SQLite's that is not there": (
+        {
+            "main.py": "from sqlalchemy import create_engine\nengine = create_engine('sqlite:///data/shop.db')\nengine.connect()\n"
+        },
+        ["service/main.py:3", "service/main.py:2"],
+        "a relative path begins at",
+    ),
+    "a field of SQLModel without a column's type": (
+        {"main.py": SQLMODEL},
+        ["service/main.py:4", "service/main.py:7"],
+        "knows no column",
+    ),
+    "a relationship of SQLModel whose annotation is a text": (
+        {"main.py": "from __future__ import annotations\n" + PLANS},
+        ["service/main.py:13", "service/main.py:7", "service/main.py:5", "service/main.py:8"],
+        "is not read as one",
+    ),
     "a table that nobody creates": (
         {
             "models.py": models(),
@@ -581,6 +622,23 @@ def test_what_no_mechanism_explains_is_told_by_its_lines_and_what_its_error_usua
     assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", lines)
     assert any(f"at {lines[0]}" in sentence for sentence in finding.because)
     assert any(means in sentence for sentence in finding.because) and finding.advice
+
+
+def test_a_metadata_that_a_program_has_a_factory_make_is_called_by_the_factorys_line(write_incident):
+    made = "import sqlalchemy as sa\ndef make():\n    meta = sa.MetaData()\n    sa.Table('rooms', meta, sa.Column('id', sa.Integer))\n"
+    steps = [{"command": "python -m timeit -n 1 -r 1 'from service.main import make; make()'"}]
+    files = {"service/__init__.py": "", "service/main.py": made}
+    trace = look_at(load(write_incident(files, startup=steps, app={"python": python("2.0")}, expect={}))).trace
+    assert {it.metadata.label for it in trace.registrations} == {"service/main.py:3"}
+
+
+@pytest.mark.parametrize(("kind", "runs"), [("NotImplementedError", False), ("IntegrityError", True)])
+def test_what_no_row_makes_a_migration_raise_is_not_tried_with_rows(kind, runs, monkeypatch):
+    monkeypatch.setattr(migration_runs, "empty_against_a_row", lambda *_: None)
+    revision = Revision("b2", ("a1",), "versions/b2.py", 1)
+    error = Error(f"sqlalchemy.exc.{kind}", "No", frames=(Frame("versions/b2.py", 7, "upgrade", "b2_py", True),))
+    case = SimpleNamespace(revisions=(revision,), failures=(error,), trace=SimpleNamespace(steps=()))
+    assert runs == (migration_fails_on_data(case, error) is not None)
 
 
 def test_of_the_names_in_an_error_the_one_that_stands_in_the_fewest_places_is_told_first():
@@ -642,6 +700,12 @@ SAID = {  # an error as its library says it, and words of what it usually means;
     "exit code 4: Failed to find attribute 'app' in 'shop.web'.": "has no application",
     "When initializing mapper Mapper[User(users)], expression 'Ordr' failed to locate a name ('Ordr').": "names a class",
     "name 'geoalchemy2' is not defined": "neither defines nor imports",
+    "<class 'dict'> has no matching SQLAlchemy type": "knows no column",
+    'When initializing mapper Mapper[Plan(plan)], expression "relationship("List[\'Meal\']")" seems to be using a generic class as the argument to relationship(); please': "is not read as one",
+    "the greenlet library is required to use this function. No module named 'greenlet'": "needs the package greenlet",
+    "(sqlite3.OperationalError) unable to open database file": "its file",
+    "'formatters'": "no section of this name",
+    "there are no 'formatters' here": None,
     "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
 }
 

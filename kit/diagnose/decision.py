@@ -158,7 +158,8 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
     wrong = [f"step {step.number} ({step}): {step.error}" for step in failed if not step.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
-    if mappers.ok is False:
+    told = tuple(step.exception.text for step in failed if step.exception is not None and step.exception.text)
+    if mappers.ok is False and not (told and mappers.seen.endswith(told)):  # which may be what a step failed of
         wrong.append(mappers.seen)
     expected = incident.expect.error or incident.expect.table
     if not wrong and expected and shows_incident(incident, trace):

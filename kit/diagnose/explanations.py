@@ -10,10 +10,11 @@ _HERE = Path(__file__).parent
 
 
 class Meaning(NamedTuple):
-    """What happened, and what mostly cures it: a sentence each."""
+    """What happened, and what mostly cures it: a sentence each; ``about``: what of the application such an error is about."""
 
     happened: str
     advice: str
+    about: str = ""
 
 
 def _rows(name: str):
@@ -22,7 +23,10 @@ def _rows(name: str):
 
 
 MEANINGS = {slug: Meaning(row["means"], row["advice"]) for slug, row in _rows("mechanisms.yaml").items()}
-_OF_ERRORS = [(re.compile(row["says"]), Meaning(row["means"], row["advice"])) for row in _rows("library_errors.yaml")]
+_OF_ERRORS = [
+    (re.compile(row["says"]), Meaning(row["means"], row["advice"], row.get("about", "")))
+    for row in _rows("library_errors.yaml")
+]
 
 
 def meaning_of_error(words: str) -> Meaning | None:

@@ -20,6 +20,7 @@ _EXISTS = re.compile(
     rf"|(duplicate column name):?\s*{_NAME}|(Duplicate key name)\s*{_NAME}",
     re.I,
 )
+_OF_NO_ROW = {"ArgumentError", "CompileError", "ImportError", "ModuleNotFoundError", "NameError", "NotImplementedError"}
 _ALIKE = {"relation": ("table", "index", "view", "sequence"), "": None}  # what PostgreSQL calls a table, too
 
 
@@ -167,7 +168,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
 
 def migration_fails_on_data(case: Case, error: Error) -> Fault | None:
     revision = _revision_of(case, error)
-    if revision is None or _existing(error):
+    if revision is None or _existing(error) or error.type.rpartition(".")[2] in _OF_NO_ROW:
         return None
     frame = _frame_in(error, revision)
     operation = revision.operation_at(frame.line, " ".join(error_texts(error)))

@@ -231,11 +231,11 @@ def lasts(ran: kept_runs.Ran) -> bool:
 
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
-    """The files of the application that the steps' command lines name, as text; Alembic's where one of them is it."""
+    """The files of the application that the steps' command lines name, as text; for Alembic its own, wherever that is."""
     texts, env = {}, incident.app.env
     steps = [step.text for step in incident.startup if step.kind in ("command", "serve")]
     named = set(re.sub(r"\$\{?(\w+)\}?", lambda it: env.get(it[1], it[0]), " ".join(steps)).split())
-    for word in {*named, *({"alembic.ini"} if "alembic" in named else ())}:
+    for word in {*named, *({find_config(incident, space) or "alembic.ini"} if "alembic" in named else ())}:
         path = (space.workdir / word).resolve()
         inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:

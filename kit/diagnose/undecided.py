@@ -4,12 +4,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ..incident.source import attribute_of, bound_by
+from ..incident.source import attribute_of, bound_by, nodes_at
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error
 from ..trace.values import Error
 from .experiments import error_texts
-from .explanations import meaning_of_error
+from .explanations import Meaning, meaning_of_error
 from .removed_apis import lacking, version_of
 from .two_registrations import Finding
 from .values import Case, Place
@@ -19,7 +19,7 @@ _NAMES = re.compile(
     r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\bindex (\w+) already exists|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
 )
 # Calls that name what stands elsewhere, or that give a name.
-_NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint", "Index", "UniqueConstraint", "CheckConstraint")
+_NAMING = re.compile("[Rr]elationship|ForeignKey(?:Constraint)?|Index|(?:Unique|Check)Constraint")
 _STATEMENT = re.compile(r"\n\[SQL: \w+ \w+")
 _MOST = 4  # lines that are named
 
@@ -42,7 +42,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
         line = next((text.strip().rstrip(",:") for _, text in case.trace.excerpt(frames[-1], around=0)), "")
         by = f", reached by {' → '.join(map(str, frames[:-1]))}" if frames[:-1] else ""
         known.append(f"the statement that led to it is at {frames[-1]}{f': {line}' if line else ''}{by}")
-    for place in (*_for_type_checkers(case, error), *_named(case, error)) if error is not None else ():
+    for place in _about(case, error, meaning) if error is not None else ():
         if str(place) not in map(str, sites):
             sites.append(place)
             known.append(f"the error is about {place.name}, at {place}")
@@ -74,10 +74,44 @@ def _named(case: Case, error: Error) -> Iterator[Place]:
     names = [next(filter(None, match)) for match in _NAMES.findall(error_texts(error)[0].partition("\n")[0])]
     classes = {(definition.class_ or "").rpartition(".")[2] for definition in case.definitions}
     owners = [name for name in names if name in classes]
-    names = [*(f"{owner}.{name}" for owner in owners for name in names if name not in classes), *names]
+    annotations = re.findall(r"\"relationship\((.+?)\)\" seems", error_texts(error)[0])
+    names = [*annotations, *(f"{owner}.{name}" for owner in owners for name in names if name not in classes), *names]
     places = [[*_defined(case, name), *_written(case, name)] for name in dict.fromkeys(names)]
     # A class is named by every relationship that leads to it: what stands in the fewest places says most.
     yield from list(dict.fromkeys(place for of_name in sorted(places, key=len) for place in of_name))[:_MOST]
+
+
+def _engines(case: Case, error: Error) -> Iterator[Place]:
+    """Where the application makes its engines, each with the file that it opens."""
+    for engine in case.trace.engines:
+        file = engine.database if engine.driver.startswith("sqlite") and not engine.on_scratch else ""
+        yield from [Place.of("engine", engine.site, f"the engine{file and f' of {file}'}")] if engine.site else []
+
+
+def _fields(case: Case, error: Error) -> Iterator[Place]:
+    """The fields, of the class whose statement raised an error, with the type that it names and no column type of their own."""
+    at, named = error.site, re.search(r"<(?:class|enum) '(?:\w+\.)*(\w+)'>|(\w+) has no matching", error.text)
+    for class_ in nodes_at(case.tree(at.file), at.line, ast.ClassDef)[-1:] if at and named else ():
+        of_type = re.compile(rf"\b{named[1] or named[2]}\b")
+        for field in (it for it in class_.body if isinstance(it, ast.AnnAssign)):
+            has_its_own = re.search(r"\bsa_(?:type|column)\b", ast.unparse(field))
+            if of_type.search(ast.unparse(field.annotation)) and not has_its_own:
+                yield Place("named", at.file, field.lineno, f"{class_.name}.{ast.unparse(field.target)}", at.module)
+
+
+def _configurations(case: Case, error: Error) -> Iterator[Place]:
+    """The files that Alembic did not look for where it ran."""
+    yield from (Place("configuration", file, 1, file) for file in case.scripts if file.endswith("alembic.ini"))
+
+
+_ABOUT = {"engine": _engines, "field": _fields, "configuration": _configurations}
+
+
+def _about(case: Case, error: Error, meaning: Meaning | None) -> Iterator[Place]:
+    """The lines of the application that an error is about."""
+    yield from _for_type_checkers(case, error)
+    yield from _ABOUT[meaning.about](case, error) if meaning and meaning.about else ()
+    yield from _named(case, error)
 
 
 def _for_type_checkers(case: Case, error: Error) -> Iterator[Place]:
@@ -111,8 +145,10 @@ def _written(case: Case, name: str) -> Iterator[Place]:
     there = any(name == definition.table for definition in case.definitions)
     for file in dict.fromkeys(definition.site.file for definition in case.definitions):
         for node in ast.walk(case.tree(file)):
+            if isinstance(node, ast.AnnAssign) and '"' in name and ast.unparse(node.annotation) == name.strip('"'):
+                yield Place("named", file, node.lineno, ast.unparse(node))
             called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
-            if called not in _NAMING:
+            if not _NAMING.fullmatch(called):
                 continue
             values = [*node.args, *(keyword.value for keyword in node.keywords)]
             constants = (value.value for value in values if isinstance(value, ast.Constant))

@@ -218,8 +218,11 @@ class _Reader:
         key, chain = (where.process, event["i"]), self.collected.chain(where.process, event)
         outside = [frame for frame in chain if not frame.file.startswith("sqlalchemy/")]
         site = outside[-1] if outside else None
-        module_level = [frame for frame in outside if frame.function == "<module>"]
-        label_site = module_level[-1] if module_level and site and site.function != "<module>" else site
+        levels = [number for number, frame in enumerate(outside) if frame.function == "<module>"]
+        outer = outside[levels[-1] :] if levels else outside[-1:]
+        # What a server's own program has a factory of the application make, the factory's line tells.
+        own = [frame for frame in outer if frame.application] if not any(it.application for it in outer[:1]) else []
+        label_site = next(iter(own[-1:] or outer[:1]), None)
         base, known = str(label_site or "unknown place"), self.collected.metadata.values()
         same = sum(1 for other in known if other.process == where.process and other.label.split("#")[0] == base)
         # Its catalogues' tables, that the import of a dialect makes; a Base is made within a function of it, for somebody.
