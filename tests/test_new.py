@@ -581,12 +581,13 @@ def test_where_no_trial_shows_the_logs_error_it_says_so_and_asks_two_questions(k
     ("request_", "says"), [(("GET", "/orders"), "comes up and answers GET /orders; "), (None, "comes up; ")]
 )
 def test_where_the_nearest_start_comes_up_the_logs_error_is_said_to_come_later(request_, says, tmp_path):
-    evidence = Evidence(error="E: e", expected="e", request=request_)
+    evidence = Evidence(error="E: e", text="[Errno 98] Address already in use", expected="e", request=request_)
     work = Search(Project(written(tmp_path, {"main.py": ""})), evidence, "python", tmp_path, print)
     start = Start((("serve", "uvicorn main:app"),), "", 0)
     best = SimpleNamespace(setup=Setup(start), up=True, shows_incident=False, seen=Evidence(), trace=None, level=0)
     sentence = not_found(work, Interpreter(Path("python"), ""), best, True, [])[0]
     assert f"{start}, which shows: it {says}the log's error comes later" in sentence
+    assert "Such an error usually means: Another process has the port" in sentence
 
 
 def test_read_only_runs_nothing(kit, tmp_path, small):
@@ -725,6 +726,8 @@ def test_a_folder_below_a_repository_is_written_as_one_with_its_commit(kit, tmp_
         ("Table 'a' is already defined for this MetaData instance.  Specify it", "Table 'a' is already defined for this MetaData instance."),
         ("<object at 0x7f> is not bound", "is not bound"),
         ("One or more mappers failed to initialize. Original exception was: Mapper 'B' has no property 'a'.", "Mapper 'B' has no property 'a'."),
+        ("Task <Task pending name='Task-7' coro=<a.<locals>.b() running at /x/y.py:3> cb=[c() at /x/z.py:1]> got Future <Future pending> attached to a different loop", "attached to a different loop"),
+        ("<class 'dict'> has no matching SQLAlchemy type", "<class 'dict'> has no matching SQLAlchemy type"),
         ("x" * 30 + " " + "word " * 60, "x" * 30 + " " + " ".join(["word"] * 25)),
     ],
 )  # fmt: skip
@@ -1323,9 +1326,12 @@ _SUBCOMMANDS = """
         (" run", ("serve", "python -m store run --port {port}")),
     ],
 )
-def test_a_program_of_several_commands_serves_where_the_one_that_does_is_named(words, step, tmp_path):
-    files = {"store/__main__.py": _SUBCOMMANDS, "store/base.py": "def migrated():\n    raise SystemExit(1)\n"}
-    project = Project(written(tmp_path, files))
+@pytest.mark.parametrize(
+    "main", ["", "from store.cli import cli\n\ncli()\n", "from .cli import cli\nraise SystemExit(cli())\n"]
+)
+def test_a_program_of_several_commands_serves_where_the_one_that_does_is_named(words, step, main, tmp_path):
+    files = {"store/__main__.py": main or _SUBCOMMANDS, "store/base.py": "def migrated():\n    raise SystemExit(1)\n"}
+    project = Project(written(tmp_path, {**files, "store/cli.py": _SUBCOMMANDS} if main else files))
     assert step_of(f"python -m store{words}", project) == step
 
 
@@ -2076,6 +2082,7 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "$ docker compose exec -T web flask db upgrade",
         "root@vps:~# docker exec -it league_web_1 flask db upgrade",
         "$ kubectl exec -it deploy/league -- flask db upgrade",
+        "docker compose --progress=plain run --rm dev-app flask db upgrade",
         "~ $ heroku run flask db upgrade",
     ],
 )
@@ -2256,6 +2263,36 @@ OF_LOGS = {
         "serve: flask run --port {port}",
         {"FLASK_APP": "wiki.pages:make"},
     ),
+    "a package that was run by its name, where a script gives it words": (
+        {
+            "shop/__main__.py": "import sys\nif sys.argv[1:] != ['user', 'migrate']:\n    raise SystemExit('usage')\n",
+            "shop/__init__.py": "",
+            "entry.sh": "set -e\npython3 -m shop user migrate\n",
+        },
+        'Traceback (most recent call last):\n  File "<frozen runpy>", line 198, in _run_module_as_main\n  File "/srv/shop/__main__.py", line 1, in <module>\n    import sys\nRuntimeError: of another kind\n',
+        "command: shop user migrate",
+        {},
+    ),
+    "a script of a project that is in a folder": (
+        {
+            "back/pyproject.toml": '[project]\nname = "shop"\n[project.scripts]\nload-stock = "shop.load:main"\n',
+            "back/shop/load.py": "def main():\n    pass\n",
+            "back/shop/__init__.py": "",
+            "back/stock/a.csv": "",
+        },
+        "➜  back git:(main) ✗ poetry run load-stock stock/a.csv\nRuntimeError: of another kind\n",
+        "command: python -c 'import re, sys; from shop.load import main; main()' stock/a.csv in back",
+        {},
+    ),
+    "the handler of a function without a server": (
+        {
+            "template.yaml": "Resources:\n  Web:\n    Properties:\n      CodeUri: web/\n      Handler: entry.handler\n",
+            "web/entry.py": "def handler(event, context):\n    pass\n",
+        },
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'entry': No module named 'psycopg2._psycopg'\n",
+        "import: entry in web",
+        {},
+    ),
     "what stands in the text of a README": (
         {"main.py": "print(1)\n", "README.md": "`python main.py --dry` for development.\n"},
         "RuntimeError: of another kind\n",
@@ -2270,7 +2307,8 @@ def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp
     files, log, startup, env = OF_LOGS[name]
     incident = read_only(kit, tmp_path, files, log)
     # The interpreter that only reads has no programs beside it.
-    assert str(incident.startup[0]).replace("python -m ", "") == startup
+    at = f" in {incident.app.workdir}" * (" in " in startup)
+    assert str(incident.startup[0]).replace("python -m ", "") + at == startup
     assert env.items() <= incident.app.env.items()
 
 

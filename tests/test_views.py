@@ -462,4 +462,4 @@ def test_every_mechanism_that_can_be_named_has_its_meaning_and_advice():
     named = set(expected) - {"undecided", "none"}
     assert named and named <= set(MEANINGS)
     for meaning in MEANINGS.values():
-        assert all(sentence.endswith(".") for sentence in meaning)
+        assert all(sentence.endswith(".") for sentence in (meaning.happened, meaning.advice))

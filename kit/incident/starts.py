@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from .declared import declared
 from .deployments import (
@@ -31,7 +32,13 @@ def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
     own = {name for _, _, name, _ in console_scripts(project)}
     commands = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
-    commands += [*_flask(project), *declared(project, own), *_makefiles(project), *_readme(project)]
+    commands += [
+        *_flask(project),
+        *_handlers(project),
+        *declared(project, own),
+        *_makefiles(project),
+        *_readme(project),
+    ]
     commands = [other for command in commands for other in _unrolled(project, command)]
     typed = _typed(project)
     revisions = {revision.id for revision in project.revisions.values()}  # of starts that differ by one only, the first
@@ -40,7 +47,7 @@ def commands_of(project: Project) -> list[Command]:
         words = (tuple(word for word in line.split() if word not in revisions) for line in command.lines)
         key = (tuple(words), command.workdir)
         last = command.lines[-1] if command.lines else ""
-        known = program_of(last) in KNOWN | own or last.startswith("call ")
+        known = program_of(last) in KNOWN | own or last.startswith(("call ", "import "))
         if known and key not in seen:
             seen.add(key)
             kept.append(command if command.env or command.deployed else replace(command, env=typed))
@@ -139,6 +146,17 @@ def _flask(project: Project) -> Iterator[Command]:
         app = {name: (value, f"{file}:{at}") for name, (value, at) in pairs if name == "FLASK_APP"}
         if app:
             yield Command(("flask run",), app["FLASK_APP"][1], 15, str(PurePosixPath(file).parent), env=app)
+
+
+def _handlers(project: Project) -> Iterator[Command]:
+    """What a serverless platform imports before it calls the function that a template names."""
+    for file in (file for file in project.files if re.search(r"(?:^|/)(?:template|serverless)[\w.-]*\.ya?ml$", file)):
+        text, parent = project.text(file), PurePosixPath(file).parent
+        folders = [normpath(PurePosixPath(parent, code)) for code in re.findall(r"\bCodeUri: *['\"]?([\w./-]+)", text)]
+        for handler in re.finditer(r"^ *[Hh]andler: *['\"]?([\w./-]+)\.\w+", text, re.M):
+            module, at = handler[1].replace("/", "."), text.count("\n", 0, handler.start(1)) + 1
+            for folder in [place for place in (*folders, str(parent)) if project.file_of(module, place)][:1]:
+                yield Command((f"import {module}",), f"{file}:{at}", 18, folder)
 
 
 def _makefiles(project: Project) -> Iterator[Command]:

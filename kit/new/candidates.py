@@ -5,12 +5,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from ..incident.deployments import KNOWN, SERVERS, Command, file_of, program_of, without_options, words_of
 from ..incident.project import AppObject, Project
 from ..incident.starts import console_scripts
 from ..triage.evidence import Evidence
-from ..triage.programs import Program, as_logged, servers, serves, subcommand_of
+from ..triage.programs import Program, as_logged, entered, servers, serves, subcommand_of
 
 _SET_BY_US = {  # options that name where a server listens, or make it start anew: whether they take a value
     "uvicorn": {"--host": 1, "--port": 1, "--reload": 0, "--uds": 1, "--ssl-keyfile": 1, "--ssl-certfile": 1, "--reload-dir": 1},
@@ -75,11 +76,16 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     starts += list(_of_objects(project, evidence, env)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
+    given = [_shown(words_of(it)) for c in commands for line in c.lines for it in _inner(project, line, c.workdir)]
     logged = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
     for number, (start, last) in enumerate(logged):
         if words and last[0] == "command" and last != start.steps[-1]:
             last = step_of(last[1], project, start.workdir) or last  # its words say whether it serves
         starts[number] = replace(start, steps=(*start.steps[:-1], last))
+        # With the words that a file gives a program of which the log tells only that it ran.
+        bare = f"{last[1]} " if last[1].startswith("python ") and last[1] not in given else "-"
+        longer = [it for line in given if line.startswith(bare) and (it := step_of(line, project, start.workdir))]
+        starts += [replace(start, steps=(*start.steps[:-1], step), score=start.score + 1) for step in longer[:2]]
     if not evidence.programs:
         # Where no log says what ran, what serves tells more than a script or a function of the same fault.
         starts = [replace(start, score=start.score + 8 * start.serves) for start in starts]
@@ -175,7 +181,7 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     inner = _inner(project, line, workdir) if program_name in ("sh", "bash") else []
     if "{port}" in text or any(program_of(started) in SERVERS or "flask run" in started for started in inner):
         return "serve", text.replace("sh {port}", "sh $PORT")
-    file = file_of(project, words, workdir) if program_name == "python" else None
+    file = entered(project, file_of(project, words, workdir), workdir) if program_name == "python" else None
     if file and serves(project, file, words):
         source = project.text(file)
         variable = re.search(r"(?:environ\.get|getenv|environ)\W+((?:\w+_)?PORT)\b", source)
@@ -298,7 +304,12 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
     target = re.search(r"(?<![\w./-])([\w.]+):\w+", line)
     file = f"/{target[1].replace('.', '/')}.py" if target else None
     ends = [f"/{frame.file}" for frame in evidence.frames if file and f"/{frame.file}".endswith(file)]
-    return list(dict.fromkeys([*(end[: -len(file)].strip("/") or "." for end in ends[:1]), "."]))
+    # A script runs where its project is, and anything where the files are that it is given.
+    folders = [*(end[: -len(file)].strip("/") or "." for end in ends[:1])]
+    folders += [folder for _, folder, name, _ in console_scripts(project) if name == program_of(line)]
+    words = words_of(line)[1:]
+    fits = {it: any(project.has(normpath(f"{it}/{word}")) for word in words) for it in (*folders, ".")}
+    return sorted(fits, key=fits.get, reverse=True)
 
 
 def _script_folder(project: Project, ini: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from ..base.redact import redact
+from ..diagnose.explanations import meaning_of_error
 from ..incident.deployments import program_of
 from ..incident.environment import left_out
 from ..incident.interpreters import Interpreter, how_to_make
@@ -110,7 +111,7 @@ class Draft:
         if head is None:
             return [
                 *plain,
-                "  # it has uncommitted changes; to search its history, replace root by repository, revision and subdir",
+                "  # it has uncommitted changes; for its history replace root by repository, revision and subdir",
             ]
         repository = _value(os.path.relpath(top.resolve(), self.target.resolve()))
         because = "the folder is part of it, without uncommitted changes"
@@ -227,7 +228,9 @@ def not_found(
         asked = f" and answers {' '.join(evidence.request)}" if evidence.request and best.setup.start.serves else ""
         later = f"it comes up{asked}; the log's error comes later, or from something that this setup lacks"
         shows = later if best.up else best.shows.removeprefix(f"{best.setup.start}: ")
-        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
+        meaning = meaning_of_error(evidence.text)
+        means = f". Such an error usually means: {meaning.happened} {meaning.advice}" if meaning else ""
+        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}{means}")
     return sentences + _questions(work, best)[:2]
 
 

@@ -62,8 +62,6 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
         missing |= unset_in(work.project, places, work.variables) - deployed_names
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
-    for _, text in (step for start in work.starts for step in start.steps):
-        remember("startup", text)
     starts = work.starts
     if named_steps:
         steps = tuple(
@@ -72,6 +70,8 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
         )
         env = next((command.env for command in commands if command.env), {})
         starts = [Start(steps, "as --startup says", 100, env=env)]
+    for _, text in (step for start in (*work.starts, *starts) for step in start.steps):
+        remember("startup", text)
     if not starts:
         raise IncidentError(
             f"{work.project.root}: nothing says how this is started: no deployment file, no application object, no program in the log. "
@@ -133,17 +133,14 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     elif any("from_prefixed_env" in project.text(file) for file in project.sources):
         database_env = "FLASK_SQLALCHEMY_DATABASE_URI"
     scheme = re.search(r"Can't load plugin: sqlalchemy\.dialects:((?:postgres|pgsql)\w*)(?:\.(\w+))?", evidence.text)
-    if scheme and urls:
-        because = "the log's URL has this scheme"
-        url = URL.format(scheme="+".join(filter(None, scheme.groups())))
-        env[urls[0].name], known["database"], known["database_env"] = (url, because), because, because
-        database, database_env, driver = "postgresql", SCRATCH, None
     others = [(backend, *driver) for backend in ("mysql", "mssql", "oracle") for driver in DRIVERS[backend]]
     lacking = [f"{backend}+{name}" for backend, name, module, _ in others if module in evidence.missing_modules]
-    if lacking and urls:
-        known["database"] = known["database_env"] = because = f"the log's URL asks for {lacking[0]}"
-        env[urls[0].name] = f"{lacking[0]}://incident@127.0.0.1/incident", because
-        database, database_env, driver = "sqlite", SCRATCH, None
+    if (scheme or lacking) and urls:
+        because = "the log's URL has this scheme" if scheme else f"the log's URL asks for {lacking[0]}"
+        url = URL.format(scheme="+".join(filter(None, scheme.groups()))) if scheme else ""
+        env[urls[0].name] = url or f"{lacking[0]}://incident@127.0.0.1/incident", because
+        known["database"] = known["database_env"] = because
+        database, database_env, driver = "postgresql" if scheme else "sqlite", SCRATCH, None
     if "invalid interpolation syntax" in evidence.text:  # what reads the URL fails before it connects
         option = "?timeout=5%2E0" if database == "sqlite" else "?options=%20"
         because = "the log's URL has a per cent sign"

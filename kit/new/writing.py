@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..base.errors import IncidentError
 from ..base.janitor import folder as temporary_folder
-from ..base.known_secrets import remember
 from ..base.progress import Hears, silent
 from ..base.redact import redact, shows_secret
 from ..base.scan import refuse_secrets
@@ -123,8 +122,6 @@ def _write(target: Path, texts: dict[str, str]) -> Path:
 
 def _refuse(setup: Setup, texts: dict[str, str]) -> None:
     """Refuse texts that hold secrets of the sources or the log: an incident file is passed on to others."""
-    for _, text in setup.start.steps:
-        remember("startup", text)
     home = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
     shown = {name: text.replace(home, "~/") for name, text in texts.items()}
     shown = {name: text.replace("{database_user}:{database_password}@", "") for name, text in shown.items()}
@@ -159,9 +156,7 @@ def _step_of(text: str) -> tuple[str, str]:
 def _folder(app: str) -> Path:
     path = Path(app).expanduser()
     if path.is_file():
-        raise IncidentError(
-            f"--app {app}: this is a file; name the folder of the application, as in --app {path.parent}"
-        )
+        raise IncidentError(f"--app {app}: this is a file; name the folder, as in --app {path.parent}")
     if not path.is_dir():
         raise IncidentError(f"--app {app}: there is no such folder (looked up from {Path.cwd()})")
     plain = _plain_path(path)
@@ -181,9 +176,7 @@ def _plain_path(path: Path) -> Path:
 def _free(target: Path, root: Path, log: str | None) -> None:
     """Raise if no incident can be written into the folder."""
     if (target / "incident.yaml").exists():
-        raise IncidentError(
-            f"{target / 'incident.yaml'}: there is an incident already, and it is kept. Give another folder."
-        )
+        raise IncidentError(f"{target / 'incident.yaml'}: there is an incident already. Give another folder.")
     if target.exists() and not target.is_dir():
         raise IncidentError(f"{target}: this is no folder; a new one is made for each incident")
     inside = target.resolve()
@@ -195,9 +188,7 @@ def _free(target: Path, root: Path, log: str | None) -> None:
     others = [entry for entry in sorted(target.iterdir()) if entry != log_file] if target.is_dir() else []
     if others:
         more = " and more" if len(others) > 1 else ""
-        raise IncidentError(
-            f"{target}: this folder is there already and holds {others[0].name}{more}. Give one that is new or empty."
-        )
+        raise IncidentError(f"{target}: this folder holds {others[0].name}{more} already. Give a new or empty one.")
 
 
 def _guarded(work: Search) -> bool:

@@ -16,7 +16,7 @@ _LONGEST = 160  # characters of an expected text
 
 # What differs from run to run, or belongs to one machine: an expected text ends there.
 _UNSTABLE = re.compile(
-    r"0x[0-9a-fA-F]+|\{[^}]*\}?|\[SQL|\[parameters|\(Background on|\((?:most likely|consider) |\(?(?<![\w.:])(?:/[\w.+-]+){2,}/?\)?|[A-Za-z]:\\\S+"
+    r"<\w+ (?:pending|finished|cancelled)\b(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>|0x[0-9a-fA-F]+|\{[^}]*\}?|\[SQL|\[parameters|\(Background on|\((?:most likely|consider) |\(?(?<![\w.:])(?:/[\w.+-]+){2,}/?\)?|[A-Za-z]:\\\S+"
     r"|(?<=[,(\[] )[A-Z]\w*\(.*|\b\d{4}-\d\d-\d\d|\b[0-9a-f]{8}-[0-9a-f]{4}|\bline \d+|\bport \d+|\bpid\b|<[\w.]+ object|<Task|\b[a-z][a-z0-9+.-]*://\S*"
 )
 _DEFINED = re.compile(r"Table '([^'\n]+)' is already defined")

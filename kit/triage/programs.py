@@ -32,9 +32,10 @@ _INSIDE = re.compile(
     r"^(?:(?:docker[ -]compose|docker|podman)(?: -\S+)* (?:exec|run)(?: --?[\w=./:-]+)* [\w./:-]+|kubectl .*? --|heroku run(?: --?\S+)*) (?=\S)"
 )
 _RUNNERS = {"make", "just", "task", "poe", "invoke"}
-# A prompt, whatever it shows before its last sign; what a shell that tells its commands, a container's build or a task runner puts there.
+# A prompt, whatever it shows before its last sign; what a shell that tells its commands, a container's build or a task runner puts there, and
+# what one of these echoes without a sign.
 _TYPED = re.compile(
-    r"^(?:[^\n\"'=]{0,80}?(?:(?:[$#%❯✗»]|(?<!\.)>)[ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+|[^\n]{0,40}##\[group\]Run[ \t]+)"
+    r"^(?:[^\n\"'=]{0,80}?(?:(?:[$#%❯✗»]|(?<!\.)>)[ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+|[^\n]{0,40}##\[group\]Run[ \t]+|(?=(?:docker[ -]compose|podman) [^\n]*\b(?:exec|run) ))"
     r"(?:[✗$»][ \t]+)?(?P<line>(?:[A-Z_]+=\S+[ \t]+)*[\w./-]+(?:[ \t][^\n]*)?)$",
     re.M,
 )
@@ -248,6 +249,14 @@ def as_logged(step: tuple[str, str], words: Sequence[str], task: str | None) -> 
         return "code", f"import sys; sys.argv[1:] = [{listed}]; from {module} import {function}; {function}()"
     is_python = re.match(r"(?:[A-Z_]+=\S+ )*python ", text) and not set(words) & set(text.split())
     return (kind, f"{text} {' '.join(words)}") if is_python else step
+
+
+def entered(project: Project, file: str | None, workdir: str) -> str | None:
+    """The file of the function that a ``__main__.py`` imports and calls, else the file itself."""
+    called = re.search(r"^from (\.?)([\w.]+) import (\w+)\n(?:.*\n)*?.*\b\3\(", project.text(file or ""), re.M)
+    if not called or not file.endswith("__main__.py") or _SERVES.search(project.text(file)):
+        return file
+    return project.file_of(called[2], str(PurePosixPath(file).parent) if called[1] else workdir) or file
 
 
 def serves(project: Project, file: str, words: Sequence[str]) -> bool:
