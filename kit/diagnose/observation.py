@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from ..base.progress import Hears, silent
@@ -177,16 +177,22 @@ def _run(
     **asks,
 ) -> kept_runs.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it; nothing beyond its trace where that is ``bare``."""
-    trace = run_startup(incident, space, judge=True, hold=hold, progress=progress, **{"while_up": asker, **asks})
-    progress(first_answer(trace))
-    ended(trace)
-    if bare(trace):
-        return kept_runs.Ran(trace)
-    with ThreadPoolExecutor(1) as beside:  # what the revisions create depends on nothing that Alembic looks at
-        builds = asker.config is not None and fix is None
-        building = beside.submit(build, incident, space, asker.config, "revisions") if builds else None
+    builds = asker.config is not None and fix is None
+    with ThreadPoolExecutor(1) as beside:
+        # Depends on nothing of the startup; begun when it is up, since a server does little as it ends.
+        revisions = cache(lambda: beside.submit(build, incident, space, asker.config, "revisions") if builds else None)
+
+        def up(*where) -> None:
+            revisions()
+            asker(*where)
+
+        trace = run_startup(incident, space, judge=True, hold=hold, progress=progress, **{"while_up": up, **asks})
+        progress(first_answer(trace))
+        ended(trace)
+        if bare(trace):
+            return kept_runs.Ran(trace)
         asker.ask_afterwards(space)
-        created, stopped = building.result() if building is not None else ({}, None)
+        created, stopped = building.result() if (building := revisions()) is not None else ({}, None)
     answers = tuple(asker.answers[number] for number, _ in asker.requests if number in asker.answers)
     return kept_runs.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
 
