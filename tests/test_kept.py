@@ -208,6 +208,25 @@ def test_the_winning_trial_is_the_startup_of_what_comes_after_it(
     assert count() == 1
 
 
+def test_a_command_that_keeps_nothing_starts_no_build_twice(counted, write_incident, duplicate, kit, tmp_path):
+    counting, count = counted
+    duplicate["service/main.py"] = counting + dedent(duplicate["service/main.py"])
+    said = kit("postmortem", write_incident(duplicate), "--no-cache", "-o", tmp_path / "page")
+    before, answer, after = said.err.partition("first service/billing.py:5, second service/legacy.py:5")
+    assert (said.code, count()) == (1, 1), said.err
+    assert answer not in after and "a second time going on" not in before, "it is said once, and not by the notebook"
+
+
+def test_one_run_tells_what_a_module_does_alone_and_what_the_other_order_does(counted, write_incident, duplicate, kit):
+    counting, count = counted
+    duplicate["service/legacy.py"] = counting + dedent(duplicate["service/legacy.py"])
+    said = kit("diagnose", write_incident(duplicate), "--json")
+    assert said.json["smallest"] == ["import: service.billing", "import: service.legacy"]
+    (order,) = (it for it in said.json["hypotheses"] if it["kind"] == "import-order")
+    assert order["verdict"] == "refuted" and "service.legacy then service.billing fails as well" in order["evidence"]
+    assert count() == 4, "the startup, either order, and the shortest list without the variables"
+
+
 def test_the_own_build_of_a_history_is_the_control_and_the_startup_of_the_diagnosis(
     counted, write_incident, kit, tmp_path
 ):
