@@ -980,6 +980,17 @@ DECIDED = {  # files, the mechanism, its lines, and what the run that decides it
         ["main.py:13", "main.py:6", "main.py:9", "main.py:2"],
         "users itself known where 'users.id' at service/main.py:13 is looked up",
     ),
+    "a foreign key's table that a library has": (
+        {
+            "site-packages/beats.py": 'import sqlalchemy as sa\nclocks = sa.MetaData()\nclock = sa.Table("clocks", clocks, sa.Column("id", sa.Integer), schema="beat")\n',
+            "main.py": "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'site-packages'))\nimport beats\n"
+            + models(order='clock = Column(ForeignKey("clocks.id"))')
+            + "Base.metadata.sorted_tables\n",
+        },
+        "name-on-another-metadata",
+        ["main.py:15", "site-packages/beats.py:3", "main.py:5", "site-packages/beats.py:2"],
+        "clocks itself known where 'clocks.id' at service/main.py:15 is looked up",
+    ),
     "an endpoint of two views of one blueprint": (
         {"main.py": VIEWS.format(name="shown")},
         "name-taken-in-registry",

@@ -2302,6 +2302,14 @@ OF_LOGS = {
 }
 
 
+def test_where_a_script_may_run_in_several_folders_the_one_with_the_files_that_it_is_given_is_surer(tmp_path):
+    files, log, _, _ = OF_LOGS["a script of a project that is in a folder"]
+    project = Project(written(tmp_path, files))
+    starts = candidates_of(project, evidence_of(read_log(log), log, project), [])
+    ran = {start.workdir: start.score for start in starts if "load-stock" in str(start)}
+    assert ran["back"] > ran["."]
+
+
 @pytest.mark.parametrize("name", OF_LOGS)
 def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp_path):
     files, log, startup, env = OF_LOGS[name]

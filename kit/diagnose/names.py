@@ -81,13 +81,16 @@ def _not_imported(case: Case, asked: Asked, definition: Named, error: Error) -> 
 def name_on_another_metadata(case: Case, error: Error) -> Fault | None:
     """A relationship or foreign key names a class or table that is there, on another metadata than where it is looked for."""
     for asked in _asked(case, error):
+        # A library's own table may be meant, where the application has none of the name.
+        there = (it for it in case.trace.registrations if it.process == asked.by.process and it.outcome == "registered")
         meant = [other for other in _beside(case, asked) if _is_meant(asked, other)]
+        meant = meant or [other for other in there if not other.removed and _is_meant(asked, other)]
         label, others = asked.by.metadata.label, {other.metadata.label for other in meant}
         if not meant or label in others:
             continue
         place, places = made_at(label), {made_at(other) for other in others}
         served = {made_at(served) for served in handed_to_alembic(case)}
-        if place not in places and len(served & {place, *places}) != 1:
+        if place not in places and (len(served & {place, *places}) != 1 or not meant[0].frame.application):
             return _elsewhere(case, asked, meant[0], error)
         if asked.role == "foreign key":  # that Alembic sees one of the two, or that one line made both, says more
             return key_across_metadata(case, asked.by, meant, error)
@@ -200,7 +203,7 @@ def see_table(table, metadata):
     tables[table.key] = table
     if {by!r} in tables and {other!r} in tables and {other!r} not in tables[{by!r}].metadata.tables:
         table = tables[{other!r}]
-        tables[{by!r}].metadata._add_table(table.name, table.schema, table)
+        tables[{by!r}].metadata._add_table(*{added!r}, table)
         print("known there: the table %s" % table)
 def see_class(mapper, class_):
     classes[class_.__name__] = class_
@@ -214,8 +217,10 @@ event.listen(orm.Mapper, "instrument_class", see_class)
 
 def _with_object(case: Case, asked: Asked, other: Registration) -> Experiment | None:
     """The run in which the table, and the class, is known by its name where the string is looked up."""
+    schema, _, name = (asked.name if asked.role == "foreign key" else other.table).rpartition(".")
     names = {
         "by": asked.by.table,
+        "added": (name, schema or None),
         "other": other.table,
         "by_class": _short(asked.by.class_),
         "name": _short(other.class_),

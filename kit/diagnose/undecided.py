@@ -100,8 +100,12 @@ def _fields(case: Case, error: Error) -> Iterator[Place]:
 
 
 def _configurations(case: Case, error: Error) -> Iterator[Place]:
-    """The files that Alembic did not look for where it ran."""
-    yield from (Place("configuration", file, 1, file) for file in case.scripts if file.endswith("alembic.ini"))
+    """Alembic's own file, by the line that names its folder of scripts."""
+    for file, text in case.scripts.items():
+        line = text[: text.find("\nscript_location") + 1].count("\n") + 1
+        yield from (
+            [Place("configuration", file, line, "a configuration of Alembic")] if file.endswith("alembic.ini") else []
+        )
 
 
 _ABOUT = {"engine": _engines, "field": _fields, "configuration": _configurations}

@@ -219,7 +219,7 @@ def _of_program(project: Project, evidence: Evidence, program: Program, points: 
 def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterator[tuple[str, str, float, str]]:
     """Command lines for a program, each with its folder, points and the place in the sources that it is made of."""
     if name == "line":
-        yield from ((what, folder, 15, "") for folder in _folders(project, evidence, what))
+        yield from ((what, it, 15 - place, "") for place, it in enumerate(_folders(project, evidence, what)))
     elif name == "module":
         folder = project.import_root(what)
         yield f"python -m {project.module(what, folder).removesuffix('.__main__')}", folder, 12, ""
