@@ -50,6 +50,21 @@ def test_a_cycle_is_told_by_the_line_that_asks_the_one_that_leads_back_and_the_o
     assert places == ["service/two.py:1", "service/one.py:1", "service/one.py:2"]
 
 
+@pytest.mark.parametrize("program", [True, False], ids=["by its file's name", "by its module's name"])
+def test_a_program_that_is_imported_again_by_its_modules_name_is_said_to_run_twice(program, write_incident):
+    """What a cycle fails of is then how it is started: by its module's name the same file runs once."""
+    files = {
+        "main.py": "import sqlalchemy\nfrom models import User\nlimit = 1\n",
+        "models.py": "from main import limit\nclass User: ...\n",
+    }
+    step = {"command": "python main.py"} if program else {"import": "main"}
+    incident = load(write_incident(files, startup=[step], app={"python": python("2.0")}, expect={}))
+    finding, _, _ = find_mechanism(incident, look_at(incident))
+    assert finding.mechanism == "circular-import"
+    twice = "main.py runs twice, as the program and again as main, which models.py:1 imports"
+    assert any(because.startswith(twice) for because in finding.because) is program
+
+
 ENDPOINT = "\n@app.route('/static/<name>')\ndef {}(name): ...\n"
 
 

@@ -567,7 +567,12 @@ def test_a_revision_that_no_file_has_is_the_databases(before, kit, tmp_path, sma
 
 
 def test_where_no_trial_shows_the_logs_error_it_says_so_and_asks_two_questions(kit, tmp_path, small):
-    root = written(tmp_path / "app", {"main.py": "import sys\nprint('fine')\nsys.exit(0)\n"})
+    files = {
+        "main.py": "import sys\nprint('fine')\nsys.exit(0)\n",
+        "tests/test_main.py": "",
+        "Makefile": "test:\n\tarq tests.Settings\n",
+    }
+    root = written(tmp_path / "app", files)  # what nobody ran, and is not installed, is no start of it
     log = traceback("/srv/main.py:3:<module>", error="ValueError: the moon is not where it should be")
     said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", input=log)
     assert said.code == 3, said.out + said.err

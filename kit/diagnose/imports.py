@@ -59,8 +59,12 @@ def circular_import(case: Case) -> Fault | None:
         if binds is not None and binds > leads.line:
             sites.append(Place("binds", leads.file, binds, name))
             how += f". {name} is defined only at {leads.file}:{binds}"
+        because = [how, f"seen as: {error}"]
+        if frame.file in {body.file for body in bodies if body.module == "__main__"} and frame.module != "__main__":
+            twice = f"{frame.file} runs twice, as the program and again as {frame.module}, which {leads} imports"
+            because.append(f"{twice}: started by that name, as a server or flask run does, it runs once")
         run = _from_the_other_side(case, frame)
-        return Fault("circular-import", (how, f"seen as: {error}"), sites=tuple(sites), error=error, experiment=run)
+        return Fault("circular-import", tuple(because), sites=tuple(sites), error=error, experiment=run)
     return None
 
 

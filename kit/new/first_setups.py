@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
 from ..base.known_secrets import remember
-from ..incident.deployments import file_of, words_of
+from ..incident.deployments import file_of, program_of, words_of
 from ..incident.environment import (
     called_missing,
     chosen_kinds,
@@ -57,19 +57,16 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     work.variables = variables_of(work.project)
     missing = called_missing(work.evidence, work.variables)
     if "NoneType" in work.evidence.text and work.evidence.frames:
-        deployed_names = {name for command in commands for name in command.env}
         places = [(frame.file, frame.line) for frame in reversed(work.evidence.frames)]
-        missing |= unset_in(work.project, places, work.variables) - deployed_names
+        missing |= unset_in(work.project, places, work.variables) - {name for it in commands for name in it.env}
     work.evidence = replace(work.evidence, missing_variables=missing)
-    work.starts = candidates_of(work.project, work.evidence, commands)
-    starts = work.starts
+    work.starts = starts = candidates_of(work.project, work.evidence, commands)
     if named_steps:
         steps = tuple(
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
             for kind, text in named_steps
         )
-        env = next((command.env for command in commands if command.env), {})
-        starts = [Start(steps, "as --startup says", 100, env=env)]
+        starts = [Start(steps, "as --startup says", 100, env=next((it.env for it in commands if it.env), {}))]
     for _, text in (step for start in (*work.starts, *starts) for step in start.steps):
         remember("startup", text)
     if not starts:
@@ -79,9 +76,12 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
         )
     scripts = {name: target for _, _, name, target in console_scripts(work.project)}
     starts = starts if work.evidence.expected else sorted(starts, key=lambda start: (start.tier, -start.score))
-    starts = [_runnable(work, start, interpreter, scripts) for start in starts[:_MOST_STARTS]]
-    setups = [_with_settings(work.project, _setup(work, interpreter, start)) for start in starts]
-    return [_with_port(work.project, setup) for setup in setups]
+    known = {*interpreter.names, *(program.name for program in work.evidence.programs)}
+    named = ((start, program_of(start.steps[-1][1]) or "") for start in starts)
+    # What nobody ran, and is not installed, is no start of it.
+    there = [start for start, name in named if start.tier < 2 or name in known or not _BY_MODULE.fullmatch(name)]
+    starts = [_runnable(work, start, interpreter, scripts) for start in (there or starts)[:_MOST_STARTS]]
+    return [_with_port(work.project, _with_settings(work.project, _setup(work, interpreter, it))) for it in starts]
 
 
 def _runnable(work: Search, start: Start, interpreter: Interpreter, scripts: dict[str, str]) -> Start:
