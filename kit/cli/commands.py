@@ -127,11 +127,9 @@ def propose(options) -> int:
     incident = options.incident
 
     def at_once(proposal) -> None:
+        says = f"the first proposal that cures, while others are still tried:\n\n{cure(proposal).text}\n"
         if not options.json:
-            print(
-                plain(f"the first proposal that cures, while others are still tried:\n\n{cure(proposal).text}\n"),
-                flush=True,
-            )
+            print(plain(says), flush=True)
 
     with progress() as say:
         tried = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)

@@ -76,8 +76,8 @@ def _keeping(options) -> Iterator[None]:
         yield
         return
     from ..incident.builds import cache_folder
-    from ..startup.kept_runs import keeping, keeping_for_now
+    from ..startup.kept_runs import keeping
 
     anew = options.no_cache or os.environ.get("KIT_NO_CACHE")
-    with keeping_for_now() if anew else keeping(cache_folder() / "runs"):
+    with keeping(None if anew else cache_folder() / "runs"):
         yield

@@ -116,17 +116,9 @@ def diagnose(
             note = "a race shows in some runs only, so a run of a shorter list that does not fail decides nothing"
             smallest = Smallest(tuple(incident.startup), "", 0, note)
         elif decision.same_table:
-            smallest = reduce_startup(
-                incident,
-                looked.trace,
-                *decision.pair,
-                read=looked.variables,
-                budget=Budget(runs=1000) if full else None,
-                begun=begun,
-                known=test,
-                executor=pool,
-                progress=progress,
-            )
+            budget = Budget(runs=1000) if full else None
+            how = {"read": looked.variables, "budget": budget, "begun": begun, "known": test}
+            smallest = reduce_startup(incident, looked.trace, *decision.pair, **how, executor=pool, progress=progress)
         if not testing:
             test(smallest.steps if smallest else ())
         hypotheses = testing[0].result()

@@ -91,16 +91,13 @@ def look_at(
     quiet = not Asker(incident).asked_while_up
     with workspace(incident, changes) as space:
         asker = Asker(incident, all=wanted or quiet, config=find_config(incident, space))
-        ran = kept_runs.once(
-            lambda: _key_of(incident, space, asker, fix) if hold is None else None,
-            space,
-            lambda: (
-                (hold is None and _of_failed_start(incident, space, asker, fix))
-                or _run(incident, space, asker, fix, hold, progress, ended)
-            ),
-            lasting=lasts,
-            progress=progress,
-        )
+
+        def run() -> kept_runs.Ran:
+            known = _of_failed_start(incident, space, asker, fix) if hold is None else None
+            return known or _run(incident, space, asker, fix, progress, ended, hold=hold)
+
+        key = _key_of(incident, space, asker, fix) if hold is None else None
+        ran = kept_runs.once(key, space, run, lasting=lasts, progress=progress)
         trace = ran.trace
         if not asker.called:
             asker.remember(ran.answers, ran.migrations, ran.uncompiled)
@@ -133,13 +130,12 @@ def startup_of(incident: Incident, *, while_up: Asker | None = None, progress: H
     quiet = not Asker(incident).asked_while_up
     with workspace(incident) as space:
         asker = Asker(incident, all=incident.expect.empty or quiet, config=find_config(incident, space))
-        return kept_runs.once(
-            lambda: _key_of(incident, space, asker, None),
-            space,
-            lambda: _run(incident, space, asker, None, None, progress, bare=bare, while_up=while_up or asker, **asks),
-            lasting=lambda ran: not bare(ran.trace) and lasts(ran),
-            progress=progress,
-        ).trace
+        key, how = _key_of(incident, space, asker, None), {"bare": bare, "while_up": while_up or asker, **asks}
+        run, lasting = (
+            partial(_run, incident, space, asker, None, progress, **how),
+            lambda ran: not bare(ran.trace) and lasts(ran),
+        )
+        return kept_runs.once(key, space, run, lasting=lasting, progress=progress).trace
 
 
 def ran_of(
@@ -156,7 +152,7 @@ def ran_of(
             trace = run_startup(incident, space, judge=judge, go_on=go_on)
             return kept_runs.Ran(trace, look(incident, space, config, "alembic") if config else None)
 
-        key = partial(kept_runs.key_of, incident, space, ["trace", judge, go_on, compare])
+        key = kept_runs.key_of(incident, space, ["trace", judge, go_on, compare])
         return kept_runs.once(key, space, run, lasting=lasts, progress=silent)
 
 
@@ -170,7 +166,6 @@ def _run(
     space: Workspace,
     asker: Asker,
     fix: str | None,
-    hold: str | None,
     progress: Hears,
     ended: Callable[[Trace], None] = lambda trace: None,
     bare: Callable[[Trace], bool] = lambda trace: False,
@@ -186,7 +181,7 @@ def _run(
             revisions()
             asker(*where)
 
-        trace = run_startup(incident, space, judge=True, hold=hold, progress=progress, **{"while_up": up, **asks})
+        trace = run_startup(incident, space, judge=True, progress=progress, **{"while_up": up, **asks})
         progress(first_answer(trace))
         ended(trace)
         if bare(trace):
@@ -204,7 +199,7 @@ def _of_failed_start(incident: Incident, space: Workspace, asker: Asker, fix: st
     """
     bare, mute = (Asker(incident, all=all_, config=asker.config) for all_ in (False, True))
     asks = asker.served and asker.asked_while_up and not bare.asked_while_up
-    if not asks or not kept_runs.keeps() or any(check.command for _, check in asker.requests):
+    if not asks or any(check.command for _, check in asker.requests):
         return None
     key = _key_of(incident, space, bare, fix)
     ran = kept_runs.kept(key, space) if key else None

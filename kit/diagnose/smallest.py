@@ -110,12 +110,8 @@ def begin_tries(incident: Incident, trace: Trace, executor: Executor) -> dict[tu
     both = next(((it.first, it.second) for it in trace.conflicts if it.first is not None), None)
     if both is None or judge(Pair(trace, *both)).mechanism in RACES:
         return {}
-    lists = map(tuple, reversed(_by_modules(trace, *both)))
-    return {_key(steps, *both): executor.submit(_fails_at, incident, steps, *both, None, keeps()) for steps in lists}
-
-
-def _key(steps: Sequence[Step], first: Registration, second: Registration) -> tuple:
-    return tuple(steps), first.at, second.at
+    lists, at = map(tuple, reversed(_by_modules(trace, *both))), tuple(it.at for it in both)
+    return {(steps, *at): executor.submit(_fails_at, incident, steps, *both, None, keeps()) for steps in lists}
 
 
 class _Tries:
@@ -146,7 +142,7 @@ class _Tries:
         incident, first, second = self.about
         begun = self.begun if variables is None else {}
         futures = [
-            begun.get(_key(steps, first, second))
+            begun.get((tuple(steps), first.at, second.at))
             or self.executor.submit(_fails_at, incident, tuple(steps), first, second, variables)
             for steps in candidates
         ]

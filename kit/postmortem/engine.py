@@ -41,9 +41,7 @@ class _Client(PapermillNotebookClient):
         self.in_cell.set()
         try:
             return super().execute_cell(cell, cell_index, **kwargs)
-        except (
-            Exception
-        ):  # of a kernel that died papermill knows nothing: it would call this cell, and all after it, completed
+        except Exception:  # papermill would call the cell of a kernel that died completed, and all after it
             self.nb_man.cell_exception(cell, cell_index)
             raise
         finally:

@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -64,26 +64,16 @@ _TYPES = (*TYPES, Answer, CheckResult, Migrations, Ran)
 
 @contextmanager
 def keeping(folder: Path | None) -> Iterator[None]:
-    """Within, also in processes that are started, runs are kept in a folder and asked for first; None: none is."""
-    before = os.environ.pop(FOLDER, None)
-    if folder is not None:
-        os.environ[FOLDER] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop(FOLDER, None)
-        if before is not None:
-            os.environ[FOLDER] = before
-
-
-@contextmanager
-def keeping_for_now() -> Iterator[None]:
-    """Within, also in processes that are started, no startup is run twice: where runs are not kept, in a folder that goes at its end."""
-    if keeps():
-        yield
-        return
-    with temporary_folder() as folder, keeping(folder):
-        yield
+    """Within, also in processes that are started, runs are kept in a folder and asked for first; None: in one that goes at its end."""
+    before = os.environ.get(FOLDER)
+    with temporary_folder() if folder is None else nullcontext(folder) as kept:
+        os.environ[FOLDER] = str(kept)
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+            if before is not None:
+                os.environ[FOLDER] = before
 
 
 def keeps() -> bool:
@@ -92,22 +82,15 @@ def keeps() -> bool:
 
 
 def once(
-    key: Callable[[], str | None],
-    space: Workspace,
-    run: Callable[[], Ran],
-    *,
-    lasting: Callable[[Ran], bool],
-    progress: Hears,
+    key: str | None, space: Workspace, run: Callable[[], Ran], *, lasting: Callable[[Ran], bool], progress: Hears
 ) -> Ran:
     """The kept run of this key, else that of ``run``; who asks for one that is under way waits for it.
 
-    :param key: None: of this build nothing can be kept
     :param lasting: would the same build show the same again?
     """
-    name = key() if keeps() else None
-    if name is None:
+    if key is None:
         return run()
-    with _turn(name) as file:
+    with _turn(key) as file:
         kept = _read(file, space)
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
@@ -187,11 +170,10 @@ def kept(key: str, space: Workspace) -> Ran | None:
         return _read(file, space)
 
 
-def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str:
-    """The hash of everything that what a startup shows depends on, but for the packages, which are known with the run.
-
-    :param asked: what is asked of it beside its steps
-    """
+def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:
+    """The hash of all that what a startup shows depends on, but for the packages; ``asked``: beside its steps. None: nothing is kept."""
+    if not keeps():
+        return None
     content = content_of(incident)
     content["asked"] = asked
     content["left"] = list(space.left)
