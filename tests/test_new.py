@@ -1963,6 +1963,7 @@ def test_a_settings_file_that_a_variable_names_is_written_with_the_scratch_datab
         and "flask --app shop:app run" in startup
     )
     assert "{database_url}" in incident.prepare[0].text
+    assert incident.title.startswith("flask --app shop:app run ")  # as somebody would type it
 
 
 def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
