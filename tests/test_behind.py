@@ -3,7 +3,7 @@
 import pytest
 
 from kit.incident.load import load
-from kit.investigate import propose
+from kit.investigate import diagnose, propose
 from kit.views.proposals import proposals as shown
 from kit.views.report import proposals_report
 
@@ -85,6 +85,18 @@ def test_a_stand_in_with_which_the_build_as_it_is_works_is_not_kept(kit, write_i
     answer, proposals, setup = _propose(kit, write_incident(files, **STARTS))
     assert answer.code == 1 and not setup
     assert proposals[0]["verdict"] == "undecided" and "ORCHARD_BROKER_NAME" in proposals[0]["because"]
+
+
+def test_what_an_importer_can_do_without_stands_behind_nothing(write_incident):
+    files = _behind("import no_such_library\n")
+    files["orchard/main.py"] = """
+        from orchard import models
+        try:
+            from orchard import queue
+        except ImportError:
+            queue = None
+    """
+    assert diagnose(load(write_incident(files, **STARTS))).masked == ()
 
 
 def test_a_package_that_is_not_installed_leaves_a_proposal_open_and_is_named(kit, write_incident):

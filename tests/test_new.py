@@ -2158,6 +2158,12 @@ OF_LOGS = {
         "serve: flask --app shop:app run --port {port}",
         {"DATABASE_URL": "mysql+mysqldb://incident@127.0.0.1/incident"},
     ),
+    "a driver of PostgreSQL that is not there, whatever is": (
+        {"shop.py": SHOP},
+        "sqlalchemy/dialects/postgresql/psycopg.py\n" + NO_DRIVER.replace("MySQLdb", "psycopg"),
+        "serve: flask --app shop:app run --port {port}",
+        {"database_driver": "psycopg"},
+    ),
     "a worker of gunicorn that was given no class": (
         {"main.py": ASGI},
         f"[INFO] Booting worker with pid: 7\n[INFO] Using worker: sync\n{WSGI_CALL}",
@@ -2323,7 +2329,7 @@ def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp
     # The interpreter that only reads has no programs beside it.
     at = f" in {incident.app.workdir}" * (" in " in startup)
     assert str(incident.startup[0]).replace("python -m ", "") + at == startup
-    assert env.items() <= incident.app.env.items()
+    assert env.items() <= {**incident.app.env, "database_driver": incident.database_driver}.items()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from ..incident.variables import Reading
 from ..startup import kept_runs, run
 from ..startup.checks import Asker
 from ..startup.migrations import Migrations
+from ..trace.chains import catcher
 from ..trace.end_state import CheckResult
 from ..trace.expected import refusal_in, shows_incident
 from ..trace.printed_errors import names_missing
@@ -34,6 +35,7 @@ from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
 from .values import Experiment, Fault, Looked, Outcome, Place, places_of
 
+_OF_IMPORT = ("ImportError", "ModuleNotFoundError")
 # A later step ends with them where the database lacks what the step that failed was to bring.
 _OF_DATABASE = {"OperationalError", "ProgrammingError", "UndefinedTable"}
 
@@ -201,7 +203,7 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
             behind.append(Behind(error, second.frame._replace(line=second.site.line), second.chain, False))
     unbound = {name for skipped in beyond.behind for name in _not_made(skipped, beyond.sources)}
     first = next((step.number for step in trace.steps if step.ok is False), len(trace.steps))
-    candidates = list(beyond.behind)
+    candidates = [skipped for skipped in beyond.behind if not _done_without(skipped, beyond.sources)]
     for error, step in ((step.exception, step) for step in beyond.steps if step.exception is not None):
         # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
         if step.kind not in ("import", "call") or not any(at.file.startswith("<step") for at in error.frames[-1:]):
@@ -214,6 +216,12 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     for later in behind:
         unique.setdefault((str(later.site), str(later.error)), later)
     return tuple(unique.values())
+
+
+def _done_without(skipped: Behind, sources: dict[str, str]) -> bool:
+    """Is it an import that fails, and that an importer expects to?"""
+    handler = catcher(skipped.chain, sources, skipped.error) if skipped.error.type in _OF_IMPORT else None
+    return handler not in (None, catcher(skipped.chain, sources, None))
 
 
 def _not_made(skipped: Behind, sources: dict[str, str]) -> set[str]:
