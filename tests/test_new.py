@@ -2417,17 +2417,18 @@ def test_a_log_that_ends_before_its_error_is_shown_only_where_its_lines_are(kit,
         assert said.code == code, said.out + said.err
 
 
-def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(kit, tmp_path, small):
-    main = "import os\nimport socket\n\nfrom starlette.applications import Starlette\n\nsocket.create_connection(os.environ['BUS'].split(':'))\napp = Starlette()\n"
-    files = {
-        "main.py": main,
-        "docker-compose.yml": "services:\n  web:\n    command: uvicorn main:app\n    environment:\n      BUS: bus:5671\n",
-    }
-    root = written(tmp_path / "app", files)
+@pytest.mark.parametrize(
+    ("address", "value"), [("os.environ['BUS'].split(':')", "bus:5671"), ("(os.environ['BUS_HOST'], 5671)", "bus")]
+)
+def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(address, value, kit, tmp_path, small):
+    name = address.split("'")[1]
+    main = f"import os\nimport socket\n\nfrom starlette.applications import Starlette\n\nsocket.create_connection({address})\napp = Starlette()\n"
+    compose = f"services:\n  web:\n    command: uvicorn main:app\n    environment:\n      {name}: {value}\n"
+    root = written(tmp_path / "app", {"main.py": main, "docker-compose.yml": compose})
     said = kit(
         "new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input="RuntimeError: of another kind\n"
     )
-    assert said.code == 3 and "bus:5671, which BUS (set in docker-compose.yml:5) names" in said.out
+    assert said.code == 3 and f"bus:5671, which {name} (set in docker-compose.yml:5) names" in said.out
 
 
 WORK = {

@@ -237,8 +237,10 @@ def not_found(
 
 def _variable_of(work: Search, setup: Setup, service: str) -> str:
     """The variable, with its place, that a service's address is read from: by its value, or by the line that reads it."""
-    port = re.compile(rf"{re.escape(service)}(?!\d)|:{service.rpartition(':')[2]}\b")
-    named = (f"{name} ({setup.known.get(f'env.{name}')})" for name, value in setup.env.items() if service in value)
+    host, _, number = service.rpartition(":")
+    port = re.compile(rf"{re.escape(service)}(?!\d)|:{number}\b")
+    names = [it for it in setup.env if service in setup.env[it] or setup.env[it] == host and re.search("HOST|ADDR", it)]
+    named = (f"{name} ({setup.known.get(f'env.{name}')})" for name in names)
     places = ((variable, *variable.at.rpartition(":")[::2]) for variable in work.variables)
     texts = ((variable, work.project.text(file).splitlines(), int(line)) for variable, file, line in places)
     lines = ((variable, text[line - 1 : line]) for variable, text, line in texts)
