@@ -266,15 +266,13 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
         if server == "celery":
             yield f"celery -A {target} {what or 'worker'}", folder, 8 - 2 * number, at
             yield f"import {target.partition(':')[0]}", folder, -15, at
-        elif server == "flask":
-            yield f"flask --app {target} {what or 'run'}", folder, 8 - 2 * number, at
+        elif server in ("flask", "litestar", "quart"):
+            yield f"{server} --app {target} {what or 'run'}", folder, 8 - 2 * number, at
         elif server == "gunicorn":
             bare = object_.kind == "wsgi" or what == "sync"  # the log's own worker, whatever it was given
             kind = "" if bare else " --worker-class uvicorn.workers.UvicornWorker"
             target = shlex.quote(target + "()") if object_.factory else target
             yield f"gunicorn{kind}{workers} {target}", folder, 8 - 2 * number, at
-        elif server in ("litestar", "quart"):
-            yield f"{server} --app {target} run", folder, 8 - 2 * number, at
         else:
             yield f"{server} {target}{' --factory' if object_.factory else ''}{workers}", folder, 8 - 2 * number, at
 

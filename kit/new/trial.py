@@ -264,11 +264,9 @@ def _failure(trace: Trace, seen: Evidence) -> str:
     failed = next((step for step in trace.steps if step.ok is False), None)
     if failed is not None:
         return str(failed.exception or "") or seen.error or failed.error or ""
-    asked = next((sign for sign in trace.signs if sign.seen), None)
-    if asked is not None:
-        return f"{asked.text}: {asked.seen}"
-    caught = next((conflict.error for conflict in (*trace.conflicts, *trace.swallowed)), None)
-    return f"swallowed: {caught}" if caught else ""
+    asked = (f"{sign.text}: {sign.seen}" for sign in trace.signs if sign.seen)
+    caught = (f"swallowed: {it.error}" for it in (*trace.conflicts, *trace.swallowed) if it.error)
+    return next(iter([*asked, *caught]), "")
 
 
 def seen_in(work: Search, trace: Trace) -> Evidence:
