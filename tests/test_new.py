@@ -566,6 +566,37 @@ def test_a_revision_that_no_file_has_is_the_databases(before, kit, tmp_path, sma
     assert kit("reproduce", tmp_path / "x").code == 0
 
 
+def test_what_a_revision_creates_and_the_log_says_is_there_was_made_by_the_server_before(kit, tmp_path, small):
+    """One line of a log names neither Alembic nor the revision: what creates the object says both."""
+    files = {name.removeprefix("db/").replace("alembic/", "moves/"): text for name, text in CHANGES.items()}
+    files["alembic.ini"] = "[alembic]\nscript_location = moves\n"
+    files["moves/versions/b2.py"] = """
+        import sqlalchemy as sa
+        from alembic import op
+        revision = "b2"
+        down_revision = "a1"
+
+        def upgrade():
+            op.create_table("labels", sa.Column("id", sa.Integer, primary_key=True))
+    """
+    files["main.py"] = """
+        import os
+        from sqlalchemy import Column, Integer, MetaData, Table, create_engine
+        from starlette.applications import Starlette
+
+        metadata = MetaData()
+        Table("labels", metadata, Column("id", Integer, primary_key=True))
+        metadata.create_all(create_engine(os.environ["DATABASE_URL"]))
+        app = Starlette()
+    """
+    root = written(tmp_path / "app", {**files, "Procfile": "web: uvicorn main:app\n"})
+    log = "sqlite3.OperationalError: table labels already exists\n"
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
+    assert said.code == 0, said.out + said.err
+    steps = [step.kind for step in load(tmp_path / "x").startup]
+    assert steps == ["serve", "command"], said.out
+
+
 def test_where_no_trial_shows_the_logs_error_it_says_so_and_asks_two_questions(kit, tmp_path, small):
     files = {
         "main.py": "import sys\nprint('fine')\nsys.exit(0)\n",

@@ -25,6 +25,7 @@ from ..incident.starts import tasks_of
 from ..trace.expected import holds
 from ..triage.evidence import evidence_of
 from ..triage.logs import read_log
+from ..triage.programs import created_again
 from .trial import Search, Setup, Trial, run_trial
 
 URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
@@ -354,8 +355,7 @@ def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
 
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     """Database states that the log's error needs."""
-    setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
-    steps = setup.start.steps
+    setup, evidence, revisions, steps = trial.setup, work.evidence, work.project.revisions, trial.setup.start.steps
     made = trial.healthy and (evidence.workers or 1) == 1 and _MADE_BEFORE.search(evidence.text)
     if made and steps.count(steps[0]) < 2:
         twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
@@ -373,7 +373,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
             yield setup.changed("prepare", because, prepare=(*setup.prepare, *head, ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)
-    file = file or next(upgraded, None) or _changing(work)
+    file = file or next(upgraded, None) or _changing(work) or created_again(work.project, evidence.text)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down

@@ -27,6 +27,7 @@ _BANNERS = (
     (r"^FAILED: |\[alembic\.(?:runtime\.migration|env)\]|\[SQL: \s*(?:ALTER|CREATE|DROP) ", "alembic"),
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
+_THERE = re.compile(r"(?:table|relation|type|index) [\"'`]?(\w+)[\"'`]? already exists")
 # What runs a command inside a container or on a platform.
 _INSIDE = re.compile(
     r"^(?:(?:docker[ -]compose|docker|podman)(?: -\S+)* (?:exec|run)(?: --?[\w=./:-]+)* [\w./:-]+|kubectl .*? --|heroku run(?: --?\S+)*) (?=\S)"
@@ -91,6 +92,8 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
         match = re.search(pattern, text, re.M)
         if match:
             keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, match.start()) + 1} of the log"))
+    if file := created_again(project, text):
+        keep(Program("alembic", "upgrade head", f"{file} creates what the log says is there already"))
     named = {program.name for program in seen.values()}
     for candidate in seen.values():
         # A server says that it ran; a script that calls it is the program.
@@ -98,6 +101,13 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
         of_cell = candidate.name == "script" and "jupyter" in named  # whose own frame is no file's
         if not (of_cell or by_banner and {"module", "script"} & named):
             yield candidate
+
+
+def created_again(project: Project, text: str) -> str | None:
+    """The file of the first revision that creates what a text says is there already."""
+    there, revisions = _THERE.search(text), project.revisions.items()
+    created = ((file, name) for file, revision in revisions for it in revision.operations for _, name in it.creates)
+    return next((file for file, name in created if there and name == there[1]), None)
 
 
 def _subcommand(name: str, text: str) -> str:
