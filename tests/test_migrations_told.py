@@ -198,6 +198,27 @@ def test_a_revision_that_only_another_environment_has_is_told_with_its_file(writ
     assert decision.experiment.outcome == "confirmed"
 
 
+@pytest.mark.parametrize("ahead", [True, False], ids=["the database is at it", "a file follows it"])
+def test_a_revision_that_no_history_knows_may_be_of_a_newer_build_where_the_database_is_at_it(ahead, write_incident):
+    order = {f"r{n}": f"r{n - 1}" if n else None for n in range(12)} | ({} if ahead else {"after": "zz"})
+    text = "revision = {!r}\ndown_revision = {!r}\ndef upgrade(): ...\n"
+    revisions = {name: text.format(name, before) for name, before in order.items()}
+    files = service({}, revisions, "import service.base")
+    stamp = "UPDATE alembic_version SET version_num = 'zz'"
+    files["stamp.py"] = f"""
+        import os
+        from sqlalchemy import create_engine, text
+        with create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+            connection.execute(text("{stamp}"))
+    """
+    prepare = [*UPGRADE, {"command": "python stamp.py"}] if ahead else []
+    mechanism, _, decision = decided(write_incident(files, startup=UPGRADE, prepare=prepare, expect={}))
+    assert mechanism == "unknown-revision"
+    known, origin = decision.finding.because[1:3]
+    assert known.startswith("revisions that are there: … ") and len(known) < 150
+    assert ("a newer build, or another branch's" in origin) is ahead
+
+
 def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(write_incident):
     models = {"service/orders.py": model("Order", "orders"), "service/parcels.py": model("Parcel", "parcels")}
     startup = [*UPGRADE, {"command": "alembic check"}]

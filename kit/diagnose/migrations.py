@@ -81,11 +81,14 @@ def unknown_revision(case: Case, error: Error) -> Fault | None:
         sentence = f"the database is at {id}"
     seen = None if elsewhere else last_seen(case.incident, id)
     origin = f"where {id} came from is not known: the application's history names it nowhere"
+    if not naming and asks is None:
+        origin += "; a newer build, or another branch's, may have upgraded this database: it is the one to deploy, since a stamp leaves in the schema what it did"
     if elsewhere:
         origin = f"{_listed(elsewhere)} is another environment's: each needs a version_table of its own, or version_locations with both"
+    ids = [revision.id for revision in revisions]
     because = (
         f"{sentence}, and no file {'of this environment ' * bool(elsewhere)}has that revision: {error}",
-        f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
+        f"revisions that are there: {'… ' * (len(ids) > 8)}{', '.join(ids[-8:]) or 'none'}; the last of {len(ids)} is {_listed(heads)}",
         seen.sentence if seen else origin,
     )
     sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
