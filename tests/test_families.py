@@ -719,6 +719,8 @@ SAID = {  # an error as its library says it, and words of what it usually means;
     'When initializing mapper Mapper[Plan(plan)], expression "relationship("List[\'Meal\']")" seems to be using a generic class as the argument to relationship(); please': "is not read as one",
     "the greenlet library is required to use this function. No module named 'greenlet'": "needs the package greenlet",
     "(sqlite3.OperationalError) unable to open database file": "its file",
+    "(sqlite3.OperationalError) database is locked": "is writing to this SQLite file",
+    "the database is locked away": None,
     "'formatters'": "no section of this name",
     "there are no 'formatters' here": None,
     "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
@@ -754,6 +756,35 @@ def test_a_class_whose_mapper_no_probe_could_see_is_not_said_to_have_none(versio
     first, second = (replace(it, made_mapper=False) for it in judged("computed-table-name-collision")[1].pair)
     known = {"registrations": (first, second), "provenance": {**trace.provenance, "sqlalchemy": version}}
     assert judge(Pair(replace(trace, **known), first, second)).mechanism == mechanism
+
+
+OLD = "from sqlalchemy.orm.query import _ColumnEntity\n"
+PATHS = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'site-packages'))\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "mechanism"),
+    [
+        (
+            {"site-packages/old_tools.py": OLD, "main.py": PATHS + "import old_tools\n"},
+            "api-removed-in-installed-version",
+        ),
+        ({"main.py": f"import sqlalchemy\n\n{OLD}"}, "undecided"),  # which may be a slip of the application's own
+    ],
+)
+def test_what_one_library_asks_of_another_that_has_it_not_is_a_matter_of_their_versions(
+    write_incident, files, mechanism
+):
+    files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
+    incident = load(write_incident(files, app={"python": python("2.0")}, expect={}))
+    finding = decide_mechanism(incident, look_at(incident)).finding
+    assert (finding.mechanism, str(finding.sites[0]) if finding.sites else "service/main.py:3") == (
+        mechanism,
+        "service/main.py:3",
+    )
+    assert any("old_tools.py:1, to which service/main.py:3 leads," in sentence for sentence in finding.because) == (
+        mechanism != "undecided"
+    )
 
 
 # What executed a statement twice the trace has already, and of a doubled table the smallest reproduction is a run.

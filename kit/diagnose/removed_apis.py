@@ -45,7 +45,7 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     version = installed(case.incident.python).version(removal.library)
     asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
     asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
-    requirements = case.requirements.get(removal.library, ())
+    between = asker.file.partition("/")[0].removesuffix(".py") if asker is not None and removal.line is None else ""
     installed_now = f"; {version} is installed" if version else ""
     since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
     since = "does not have" if removal.line is None else since
@@ -53,18 +53,21 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
         f"{user_of(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
         f"seen as: {first_line(str(error))}{asked_in}",
         required(case, removal.library),
+        *([f"{between}: {required(case, between)}"] if between else []),
     )
     experiment = _other_line(case, error, removal)
-    if experiment is None and removal.line is None and not removal.asked:
+    if experiment is None and removal.line is None and not removal.asked and not between:
         return None
     if experiment is None:
         before = re.search(r"\d[\w.]*", removal.line or "")
         command = f"pip install '{removal.library}{f'<{before[0]}' if before else removal.asked}'"
+        command = f"pip install --upgrade {between}" if between and not removal.asked else command
         because += (
             f"undecided by a run: no interpreter of the incident file, and none in or beside the application's folder, has another line; {command} in an "
             "environment of its own, named as python of a fix, would decide it",
         )
-    needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
+    named = (library.replace("_", "-").lower() for library in (removal.library, between))
+    needed = (Place("requirement", file, line, it) for it in named for file, line, _ in case.requirements.get(it, ()))
     sites = (Place.of("call", site), *needed)
     against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
     more = {"sites": sites, "against": against, "error": error, "experiment": experiment}
@@ -90,7 +93,7 @@ def _other_line(case: Case, error: Error, removal: Removal) -> Experiment | None
 
 def required(case: Case, library: str) -> str:
     """Where requirements name a library, and which versions they let in, as a sentence."""
-    requirements = case.requirements.get(library, ())
+    requirements = case.requirements.get(library.replace("_", "-").lower(), ())
     required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
     return f"required by {required}" if required else f"no file of requirements names {library} itself"
 
@@ -118,9 +121,10 @@ def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
         if removal is not None and _since(installed(case.incident.python).version(removal.library), removal.line):
             return removal
     last = error.frames[-1] if error.frames else site
-    if last.application:
-        return lacking(case, error)
     library = last.file.partition("/")[0].removesuffix(".py")
+    lacks = lacking(case, error)  # which is another's than the one that asks, if a library does
+    if last.application or lacks and lacks.library != library.replace("_", "-").lower():
+        return lacks
     for text in texts:
         if _SAYS_SO.search(text) and installed(case.incident.python).version(library):
             name = _QUOTED.search(text)
