@@ -1698,6 +1698,10 @@ OF_HOW_IT_IS_STARTED = {
             app = Starlette()
         """,
     },
+    "a script takes the argument that nobody gives it": {
+        "pyproject.toml": '[project]\nname = "store"\n[project.scripts]\nload = "load:main"\n',
+        "load.py": "import sys\nfrom pydantic import BaseModel\n\ndef main():\n    print(open(sys.argv[1]).read())\n",
+    },
     "the interpreter is another than the application asks for": {
         "pyproject.toml": '[project]\nname = "store"\nrequires-python = ">=3.99"\n',
         "main.py": "from starlette.applications import Starlette\n\napp = Starlette()\n\ndef parcel() -> Later: ...\n",

@@ -329,4 +329,6 @@ def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project)
         return True
     if any(not project.named(name) for name in _SETTINGS_FILE.findall(seen.text)):
         return True  # it names a settings file that is not among the sources
+    if seen.type == "IndexError" and seen.frames and "argv" in (seen.frames[-1].text or ""):
+        return True  # an argument that nobody gave it
     return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)
