@@ -249,9 +249,7 @@ def last_there(incident: Incident, *files: str) -> Seen | None:
     try:
         repository, revision, below = _history_of(incident)
         how = ("--no-renames", "--diff-filter=D", "-1", "--format=%H%x09%s", "--name-only", revision)
-        lines = (
-            repository.git("log", *how, "--", *(below + file for file in files)).decode("utf-8", "replace").split("\n")
-        )
+        lines = repository.git("log", *how, "--", *(below + it for it in files)).decode("utf-8", "replace").split("\n")
         if len(lines) < 3:
             return None
         (commit, _, subject), file = lines[0].partition("\t"), lines[2]

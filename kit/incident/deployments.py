@@ -342,10 +342,8 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            written = (service.get(key) or "" for key in ("entrypoint", "command"))  # each a text, or words
-            instead = tuple(
-                exec_form(json.dumps([*map(str, it)]) if isinstance(it, list) else str(it)) for it in written
-            )
+            asked = (service.get(key) or "" for key in ("entrypoint", "command"))  # each a text, or words
+            instead = tuple(exec_form(json.dumps([*map(str, it)]) if isinstance(it, list) else str(it)) for it in asked)
             workdir = below if (project.root / below).is_dir() else "."
             lines = tuple(relative(project, line, workdir, "") for line in (*instead[0], *instead[1]))
             base = Command(lines, file, 0, workdir)

@@ -55,9 +55,7 @@ class Expect(Part):
     @model_validator(mode="after")
     def _one_form(self) -> "Expect":
         if self.check is not None and (self.error is not None or self.table is not None):
-            raise ValueError(
-                "check (which must fail for the incident to be there) is given in place of error and table"
-            )
+            raise ValueError("check (which must fail if the incident is there) is given in place of error and table")
         return self
 
     @property
@@ -202,9 +200,7 @@ class Incident(Part):
     def _a_port_is_served(self) -> "Incident":
         with_port = next((check for check in self.all_checks if check.command and "{port}" in check.command), None)
         if with_port and not any(step.kind == "serve" for step in self.startup):
-            raise ValueError(
-                f"checks: {with_port}: {{port}} stands for the port of a server, and no step is 'serve: …'"
-            )
+            raise ValueError(f"checks: {with_port}: {{port}} stands for the port of a server; no step is 'serve: …'")
         return self
 
     @field_validator("database_server")
@@ -232,9 +228,7 @@ class Incident(Part):
             texts = "\n".join(self._filled_texts())
             for part in DATABASE_PARTS:
                 if f"{{{part}}}" in texts:
-                    raise ValueError(
-                        f"{{{part}}} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
-                    )
+                    raise ValueError(f"{{{part}}} is for 'database: postgresql'; SQLite has a file: {{database_url}}")
         return self
 
     def _filled_texts(self) -> Iterator[str]:

@@ -39,9 +39,7 @@ def refuse_placeholders(text: str, known: tuple[str, ...]) -> None:
         if name in known or (quoted and not near):
             continue
         if name == "port":
-            raise ValueError(
-                "{port} stands for the port of a server: this step must be 'serve: …' in place of 'command: …'"
-            )
+            raise ValueError("{port} stands for the port of a server: this step must be 'serve: …', not 'command: …'")
         shown = ", ".join(f"{{{placeholder}}}" for placeholder in known)
         hint = f"did you mean {{{near[0]}}}?" if near else f"known here: {shown}; the shell's own is ${{{name}}}"
         raise ValueError(f"unknown placeholder {{{name}}}; {hint}")

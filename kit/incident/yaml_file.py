@@ -77,18 +77,14 @@ def _refuse_odd(node, file) -> None:
     while todo:
         node, count = todo.pop(), count + 1
         if count > _MOST_NODES:
-            raise IncidentError(
-                f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly"
-            )
+            raise IncidentError(f"{file}: aliases make this file larger than {_MOST_NODES} values; write it plainly")
         if isinstance(node, yaml.MappingNode):
             _refuse_duplicates(node, file)
             todo += [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             todo += node.value
         elif isinstance(node, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", node.value):
-            raise IncidentError(
-                f"{file}:{node.start_mark.line + 1}: a NUL or half a character is in this text; remove it"
-            )
+            raise IncidentError(f"{file}:{node.start_mark.line + 1}: a NUL or half a character is in it; remove it")
 
 
 def _refuse_duplicates(node: yaml.MappingNode, file) -> None:

@@ -80,9 +80,7 @@ def read_record(incident: Incident) -> dict[str, Any] | None:
     whole = isinstance(record, dict) and record.get("schema") == 1
     texts, tables = ([record.get(key) for key in keys] if whole else [] for keys in (_TEXTS, _TABLES))
     right = whole and all(isinstance(text, str | None) for text in texts)
-    right = right and all(
-        isinstance(row, dict) and all(isinstance(text, str) for text in row.values()) for row in tables
-    )
+    right = right and all(isinstance(row, dict) and all(isinstance(it, str) for it in row.values()) for row in tables)
     if not right:
         raise IncidentError(f"{file}: this is no record of schema 1. {again}")
     return record

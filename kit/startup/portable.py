@@ -250,9 +250,7 @@ def named_executor(address: str | None = None) -> Iterator[Executor | None]:
         ) from None
     with client:
         if not client.scheduler_info(n_workers=-1)["workers"]:
-            raise IncidentError(
-                f"--executor {address}: the scheduler has no worker; start one: dask worker tcp://{place}"
-            )
+            raise IncidentError(f"--executor {address}: it has no worker; start one: dask worker tcp://{place}")
         try:
             yield Portable(client.get_executor(pure=False), put=lambda data: client.submit(bytes, data))
         except CancelledError:

@@ -205,9 +205,7 @@ def _reason(error: Exception) -> str:
 def _cannot(server: Server, error: psycopg.Error) -> str:
     advice = ""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        advice = (
-            " The role needs both: ALTER ROLE … CREATEDB CREATEROLE. Or leave the server out: the kit starts its own."
-        )
+        advice = " The role needs both: ALTER ROLE … CREATEDB CREATEROLE. Or leave it out: the kit starts its own."
     return f"database: postgresql: {_where(server)} does not let a scratch database be made: {_reason(error)}.{advice}"
 
 

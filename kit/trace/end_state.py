@@ -172,9 +172,7 @@ def answers_in_words(answers: Sequence[Answer], kept_from: Sequence[str] = (), u
     alike: dict[str, list[str]] = {}
     for answer in sorted(answers, key=lambda answer: (answer.fails, answer.status or 0)):
         alike.setdefault(answer.came, []).append(answer.path if answer.fails or answer.late else "")
-    kinds = [
-        f"{len(those)} answer {came}" + (f": {listed(those)}" if those[0] else "") for came, those in alike.items()
-    ]
+    kinds = [f"{len(them)} answer {came}" + (f": {listed(them)}" if them[0] else "") for came, them in alike.items()]
     out_of = f" of {len(answers) + unasked}" if unasked else ""
     words = f"GET asked of {len(answers)}{out_of} routes without a parameter: " + "; ".join(kinds)
     return words + (f"; not asked for what their names say: {', '.join(kept_from[:_MOST])}" if kept_from else "")

@@ -86,7 +86,5 @@ class Error:
 def from_the_outermost(frames: tuple[Frame, ...], caused: tuple[Frame, ...]) -> tuple[Frame, ...]:
     """The frames of an exception that another one came of: its traceback begins where it was caught, which the other's passed."""
     first = caused[0] if caused else None
-    alike = (
-        n for n, frame in enumerate(frames) if first and (frame.file, frame.function) == (first.file, first.function)
-    )
+    alike = (n for n, it in enumerate(frames) if first and (it.file, it.function) == (first.file, first.function))
     return (*frames[: max(alike, default=0)], *caused)

@@ -184,9 +184,7 @@ class Outcome:
             error = import_.error
             if error is None or not import_.application:
                 continue
-            if any(
-                earlier.links and earlier.links[0] == error.links[0] and earlier.text == error.text for earlier in seen
-            ):
+            if any(it.links and it.links[0] == error.links[0] and it.text == error.text for it in seen):
                 continue
             outer = by_number.get(import_.within)
             while outer is not None and outer.error is not None and outer.error.comes_from(error):

@@ -84,9 +84,7 @@ def load(file: str | Path, types: Iterable[type]) -> Any:
     except (ValueError, LookupError, TypeError):
         schema = None
     if schema is None:
-        raise IncidentError(
-            f"{file}:1: this is no saved trace. `reproduce` and `diagnose` write one with --trace FILE."
-        )
+        raise IncidentError(f"{file}:1: this is no saved trace. `reproduce` and `diagnose` write it with --trace FILE.")
     if schema > SCHEMA:
         raise IncidentError(
             f"{file}:1: this trace has schema {schema}, and this kit reads schema {SCHEMA}: a newer kit wrote it. Read it with "

@@ -62,9 +62,7 @@ class Placed:
 
     def paths(self, starts: Iterable[str]) -> Sequence[str]:
         """Where its file may lie in a build, with the application's root at one of these places."""
-        return (
-            self.others if self.rest is None else [f"{start}/{self.rest}" if start else self.rest for start in starts]
-        )
+        return self.others if self.rest is None else [f"{at}/{self.rest}" if at else self.rest for at in starts]
 
 
 @dataclass(frozen=True)

@@ -239,9 +239,7 @@ class _Reader:
         others = [traceback for traceback in self.open if traceback is not owner]
         for traceback in (traceback for traceback in others if traceback.channel == channel):
             traceback.idle += 1
-        self._close(
-            lambda traceback: traceback.idle > (_AFTERWARDS if traceback.error and not traceback.group else _PATIENCE)
-        )
+        self._close(lambda it: it.idle > (_AFTERWARDS if it.error and not it.group else _PATIENCE))
 
     def _begin(self, number: int, head: str, group: bool, channel: str) -> _Open:
         shape, base = _shape(head, group), _shape(_MEMBER.sub("", head), False)

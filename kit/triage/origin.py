@@ -223,9 +223,7 @@ def _notes(
 ) -> list[str]:
     notes = []
     if len(read.tracebacks) > 1:
-        notes.append(
-            f"The log holds {len(read.tracebacks)} different tracebacks; this is the one of line {chosen.line}."
-        )
+        notes.append(f"The log holds {len(read.tracebacks)} different tracebacks; this is that of line {chosen.line}.")
     if read.left_out:
         notes.append(f"{read.left_out} more tracebacks were counted and not kept.")
     unplaced = [frame.logged for frame in placement.frames if frame not in placement.placed]

@@ -209,9 +209,7 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
             because = because.replace(f": {error}", "")
         yield with_places(sentence(shortly(because, 300)))
         return
-    failed = next(
-        (f", and step {step.number} of the startup fails{{}}." for step in trace.steps if step.ok is False), "."
-    )
+    failed = next((f", and step {it.number} of the startup fails{{}}." for it in trace.steps if it.ok is False), ".")
     if conflict.second.outcome != "rejected":
         outcomes = {"extended": "it changed the first one", "kept": "it was left out"}
         quiet = outcomes.get(conflict.second.outcome, "both were kept")

@@ -374,9 +374,7 @@ def line_of_times(*contents: Content) -> Part:
 def beside(*columns: Part) -> Part:
     """Columns side by side where there is room, else one below the other."""
     # The style is for JupyterLab; the page has its own and takes this one out.
-    cells = "".join(
-        f'<div class="kit-column" style="flex:1 1 24em;min-width:0">{column.html}</div>' for column in columns
-    )
+    cells = "".join(f'<div class="kit-column" style="flex:1 1 24em;min-width:0">{it.html}</div>' for it in columns)
     shown = f'<div class="kit-columns" style="display:flex;flex-wrap:wrap;gap:1em">{cells}</div>'
     return Part(shown, "\n\n".join(column.text for column in columns))
 

@@ -89,9 +89,7 @@ class _Plot(Sheet):
 
     def marks(self) -> None:
         """A mark where tables were registered or defined again; what was defined again has its name above."""
-        counts = [
-            tuple(-len(moment[name]) for name in ("rejected", "extended", "registered")) for moment in self.moments
-        ]
+        counts = [tuple(-len(it[name]) for name in ("rejected", "extended", "registered")) for it in self.moments]
         telling = sorted((n for n, count in enumerate(counts) if any(count)), key=lambda n: (counts[n], n))
         for row, n in enumerate(self.named):
             moment, x, y = self.moments[n], self.x(n + 0.5), 30 + 16 * row

@@ -36,16 +36,12 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     """
     _check_parameters()
     if not path:
-        raise IncidentError(
-            "incident is not set, or its name is misspelt: run the cell with the parameters, then this cell"
-        )
+        raise IncidentError("incident is not set, or its name is misspelt: run the parameters' cell, then this one")
     check_writable("result", result)
     check_writable("trace", trace)
     gc.freeze()  # what a kernel has imported stays
     wanted = Path(path).expanduser()
-    tried = (
-        [wanted] if wanted.is_absolute() else [base / wanted for base in (Path.cwd(), notebooks(), project()) if base]
-    )
+    tried = [wanted] if wanted.is_absolute() else [it / wanted for it in (Path.cwd(), notebooks(), project()) if it]
     existing = next((candidate for candidate in tried if candidate.exists()), None)
     if existing is None:
         places = ", ".join(dict.fromkeys(str(candidate.parent) for candidate in tried))

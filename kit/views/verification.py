@@ -105,7 +105,7 @@ def fixes(incident: Incident, verification: Verification) -> Shown:
         return Shown([fold("Each fix: why it got its verdict, what every check saw, its patch", *folded)])
     if incident.fixes and not verification.reproduced:
         unshown = (
-            "No fix was tried: the build without a fix does not show the incident, so no verdict would mean anything."
+            "No fix was tried: the build without a fix does not show the incident, so a verdict would mean nothing."
         )
         return Shown([para(unshown)])
     return absent("There is no fix to try: the incident file names none.")

@@ -132,9 +132,7 @@ def _guard(guard, channel, taking):
         if not seccomp.known_machine():
             raise OSError(f"not written for {os.uname().machine}")
         seccomp.install(channel)
-        guards += [
-            "seccomp " + what for what in ("connections", "datagrams", "unix sockets", "file modes", "processes")
-        ]
+        guards += ["seccomp " + it for it in ("connections", "datagrams", "unix sockets", "file modes", "processes")]
         ports = [] if taking else None  # the broker connects, or looks at each connection
     except OSError as error:
         unheld = "UNIX sockets, datagrams and file modes are not held"

@@ -148,9 +148,7 @@ def maskers(broken: Broken) -> list[Candidate]:
 def _of_definition(broken: Broken) -> Iterator[Candidate]:
     second = broken.both[1]
     site, file, line = second.site, second.site.file, second.site.line
-    says = (
-        f"extend_existing=True at {site}, as the message advises: the second definition changes the table of the first."
-    )
+    says = f"extend_existing=True at {site}, as the message advises: the second definition changes the first's table."
     flag = (edits.add_argument, line, "Table", "extend_existing", "True")
     flag = (edits_of_classes.with_flag, line, "extend_existing") if second.class_ else flag
     yield from broken.change("extend-existing", says, file, *flag)

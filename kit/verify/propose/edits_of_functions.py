@@ -152,9 +152,7 @@ def import_by_name(text: str, line: int, package: str) -> str | None:
     """``spec_from_file_location`` … ``exec_module`` about ``line`` as an import of the file's module in a package; None where it has another form."""
 
     def imported(function: cst.FunctionDef) -> cst.FunctionDef:
-        spec, made, ran = (
-            next((node for node in function.body.body if m.matches(node, load)), None) for load in _LOADS
-        )
+        spec, made, ran = (next((it for it in function.body.body if m.matches(it, load)), None) for load in _LOADS)
         if None in (spec, made, ran):
             return function
         path = m.findall(spec, _SPEC)[0].args[1].value

@@ -76,9 +76,7 @@ def touched(answers: list[Answer], change: str, trace: Trace) -> list[Answer]:
     words = words_of(change) or set(re.findall(r"\w+", change))
     blueprints = {entry.object: entry.key for entry in trace.entries if entry.kind == "blueprint made"}
     registered = [entry for entry in trace.entries if entry.kind == "blueprint"]
-    words |= {
-        blueprints.get(entry.object, entry.key) for entry in registered if blueprints.get(entry.object) != entry.key
-    }
+    words |= {blueprints.get(it.object, it.key) for it in registered if blueprints.get(it.object) != it.key}
     endpoints = {entry.more[0]: entry.key for entry in trace.entries if entry.kind == "endpoint" and entry.more}
 
     def names(answer: Answer) -> set[str]:

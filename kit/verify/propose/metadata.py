@@ -97,9 +97,7 @@ def merge_heads(broken: Broken) -> Iterator[Candidate]:
         f'"""Merge {" and ".join(ids)}."""\n\nrevision = "{merge_id[:32]}"\ndown_revision = ({", ".join(map(repr, ids))})\n'
         "branch_labels = None\ndepends_on = None\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
     )
-    says = (
-        f"Merge the heads {', '.join(ids)} in a new revision, as `alembic merge heads` does: there is one head again."
-    )
+    says = f"Merge the heads {', '.join(ids)} in a new revision, as `alembic merge heads` does: there is one head then."
     yield Candidate("merge-heads", says, {posixpath.join(posixpath.dirname(places[0].file), f"{merge_id}.py"): text})
 
 

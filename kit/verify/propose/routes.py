@@ -65,9 +65,7 @@ def _asked_as(broken: Broken, before: str, after: str, edited: dict[str, str]) -
     """The edits, with ``url_for`` asking for the pages that only the second blueprint has by its own name, also in templates."""
     entries = broken.trace.entries
     tried = [entry.object for entry in entries if entry.kind == "blueprint" and entry.key == before]
-    blueprints = {
-        entry.object: entry.frame for entry in entries if entry.kind == "blueprint made" and entry.key == before
-    }
+    blueprints = {it.object: it.frame for it in entries if it.kind == "blueprint made" and it.key == before}
     if len(tried) < 2 or tried[-1] not in blueprints or tried[0] not in blueprints:
         return edited
     first, second = (_views(broken, blueprints[number]) for number in (tried[0], tried[-1]))

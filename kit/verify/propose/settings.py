@@ -18,9 +18,7 @@ def right_scheme(broken: Broken) -> Iterator[Candidate]:
             yield Candidate(f"scheme-{new}", says, env={name: new + value[len(old) :]})
     schemes = f"{old}://", f"{new}://"
     for place in broken.sites("engine"):
-        says = (
-            f"Replace the scheme {old}:// by {new}:// in {place}, for every environment that still gives the old one."
-        )
+        says = f"Replace the scheme {old}:// by {new}:// in {place}, wherever the old one is still given."
         yield from broken.change(f"accept-{old}", says, place.file, edits.wrap_url, place.line, *schemes)
     for file, _ in broken.python:
         name = f"scheme-{new}-in-{file.rpartition('/')[2].removesuffix('.py')}"
@@ -35,9 +33,7 @@ def set_variable(broken: Broken) -> Iterator[Candidate]:
     missing = {name: value for name, value in values if environment.get(name) != value}
     if missing:
         names = sorted(missing)
-        says = (
-            f"Set {', '.join(names)} where the application runs; here with a stand-in, since only you know the value."
-        )
+        says = f"Set {', '.join(names)} where the application runs; here with a stand-in: only you know the value."
         yield Candidate(f"{'-'.join(names).lower()}-is-set", says, env=missing)
 
 

@@ -156,10 +156,8 @@ def _how(frame):
         if frame.f_globals is _bootstrap and frame.f_code.co_name == "_find_and_load":
             return "import", frame
         frame = frame.f_back
-    reloading = (
-        frame is not None and frame.f_code.co_name == "reload" and frame.f_globals.get("__name__") == "importlib"
-    )
-    return "reload" if reloading else "loader", frame
+    reloads = frame is not None and frame.f_code.co_name == "reload" and frame.f_globals.get("__name__") == "importlib"
+    return "reload" if reloads else "loader", frame
 
 
 def _exec_ended(body, namespace, error):

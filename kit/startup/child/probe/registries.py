@@ -202,11 +202,9 @@ def _entry_door(kind, read):
             place = _place_of_thing(thing)
             fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
             number = 0 if registry is None else _number_of_object(registry)
-            given_fields = {name: value for name, value in fields.items() if value is not None}
+            present = {name: value for name, value in fields.items() if value is not None}
             of = "mount" if kind == "route" and more is None else kind
-            _emit(
-                "entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given_fields
-            )
+            _emit("entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **present)
 
     return see_entry
 

@@ -191,9 +191,7 @@ def _items(args):
 def _is_mapped(table):
     """Does a mapper use this very Table? None where it cannot be told. Configures nothing."""
     try:
-        return any(
-            manager.is_mapped and table in getattr(manager.mapper, "tables", ()) for manager in _class_managers()
-        )
+        return any(it.is_mapped and table in getattr(it.mapper, "tables", ()) for it in _class_managers())
     except Exception:
         return None
 
