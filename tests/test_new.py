@@ -1912,8 +1912,12 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
         '  File "/srv/src/store/cli.py", line 15, in load_all\n    connection.exec_driver_sql("select * from stock")\n'
         "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: stock\n"
     )
+    files["enter.sh"] = "python -m ensurepip\n"
     startup = str(read_only(kit, tmp_path, files, log).startup[0])
     assert startup == "code: import sys; sys.argv[1:] = ['stock', 'load-all']; from store.cli import main; main()"
+    project = Project(tmp_path / "app")
+    starts = map(str, candidates_of(project, evidence_of(read_log(log), log, project), commands_of(project)))
+    assert not any("ensurepip stock" in start for start in starts)
 
 
 @pytest.mark.parametrize(

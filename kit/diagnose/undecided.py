@@ -102,10 +102,9 @@ def _fields(case: Case, error: Error) -> Iterator[Place]:
 def _configurations(case: Case, error: Error) -> Iterator[Place]:
     """Alembic's own file, by the line that names its folder of scripts."""
     for file, text in case.scripts.items():
-        line = text[: text.find("\nscript_location") + 1].count("\n") + 1
-        yield from (
-            [Place("configuration", file, line, "a configuration of Alembic")] if file.endswith("alembic.ini") else []
-        )
+        if file.endswith("alembic.ini"):
+            line = text[: text.find("\nscript_location") + 1].count("\n") + 1
+            yield Place("configuration", file, line, "a configuration of Alembic")
 
 
 _ABOUT = {"engine": _engines, "field": _fields, "configuration": _configurations}

@@ -80,7 +80,8 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     logged = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
     for number, (start, last) in enumerate(logged):
         if words and last[0] == "command" and last != start.steps[-1]:
-            last = step_of(last[1], project, start.workdir) or last  # its words say whether it serves
+            own = file_of(project, words_of(last[1]), start.workdir)  # whose words these are, and say whether it serves
+            last = (own and step_of(last[1], project, start.workdir)) or start.steps[-1]
         starts[number] = replace(start, steps=(*start.steps[:-1], last))
         # With the words that a file gives a program of which the log tells only that it ran.
         bare = f"{last[1]} " if last[1].startswith("python ") and last[1] not in given else "-"
@@ -302,8 +303,7 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
     target = re.search(r"(?<![\w./-])([\w.]+):\w+", line)
     file = f"/{target[1].replace('.', '/')}.py" if target else None
     ends = [f"/{frame.file}" for frame in evidence.frames if file and f"/{frame.file}".endswith(file)]
-    # A script runs where its project is, and anything where the files are that it is given.
-    folders = [*(end[: -len(file)].strip("/") or "." for end in ends[:1])]
+    folders = [end[: -len(file)].strip("/") or "." for end in ends[:1]]  # or where its project is, or what it is given
     folders += [folder for _, folder, name, _ in console_scripts(project) if name == program_of(line)]
     words = words_of(line)[1:]
     fits = {it: any(project.has(normpath(f"{it}/{word}")) for word in words) for it in (*folders, ".")}

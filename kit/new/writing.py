@@ -161,9 +161,7 @@ def _folder(app: str) -> Path:
         raise IncidentError(f"--app {app}: there is no such folder (looked up from {Path.cwd()})")
     plain = _plain_path(path)
     if plain == Path(__file__).parents[2]:
-        raise IncidentError(
-            "which application? This is the kit's own folder: name the application's by --app, as in --app ../app"
-        )
+        raise IncidentError("which application? This is the kit's own folder: name it by --app, as in --app ../app")
     return plain
 
 
