@@ -60,7 +60,8 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
     scheme = _asked_scheme(case, backend, driver)
     there = installed(case.incident.python)
     instead = there.drivers(backend) or there.drivers(backend, asynchronous=True)
-    names = "explicitly" if "+" in scheme else f"as the usual one of {backend}"
+    explicitly = "as database_driver has it" if case.incident.database_driver == driver else "explicitly"
+    names = explicitly if "+" in scheme else f"as the usual one of {backend}"
     because = (
         f"the engine made at {site} asks for the driver {driver} ({scheme}://…, {names}), and it cannot be imported: {error}",
         f"drivers for {backend} that are installed: {', '.join(instead) or 'none'}",

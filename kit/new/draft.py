@@ -62,9 +62,8 @@ class Draft:
         lines.append(_commented("startup:", known.get("startup", setup.start.because)))
         lines += [f"  - {kind}: {_value(text)}" for kind, text in setup.start.steps]
         lines += self._expect()
-        lines.append(
-            _commented("log: log.txt", "as it was given, without secrets") if self.with_log else "# log: log.txt"
-        )
+        given = _commented("log: log.txt", "as it was given, without secrets")
+        lines.append(given if self.with_log else "# log: log.txt")
         lines += [f"# Not found: {_plain(sentence)}" for sentence in self.missing]
         lines += [
             "hypotheses: []                               # what people believed; each with a kind is tested",
@@ -243,9 +242,8 @@ def _variable_of(work: Search, setup: Setup, service: str) -> str:
     names = [it for it in setup.env if service in setup.env[it] or setup.env[it] == host and re.search("HOST|ADDR", it)]
     named = (f"{name} ({setup.known.get(f'env.{name}')})" for name in names)
     places = ((variable, *variable.at.rpartition(":")[::2]) for variable in work.variables)
-    texts = ((variable, work.project.text(file).splitlines(), int(line)) for variable, file, line in places)
-    lines = ((variable, text[line - 1 : line]) for variable, text, line in texts)
-    read = (f"{variable.name} (read at {variable.at})" for variable, line in lines if port.search("".join(line)))
+    lines = ((it, work.project.text(file).splitlines()[int(line) - 1 :]) for it, file, line in places)
+    read = (f"{it.name} (read at {it.at})" for it, those in lines if port.search("".join(those[:1])))
     return next(iter([*named, *read]), "")
 
 

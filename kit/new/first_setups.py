@@ -189,9 +189,9 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     evidence, known = work.evidence, {}
     if evidence.database:
         known["database"] = f"{evidence.database}, {evidence.database_at}"
-        lacked = [name for name, module, _ in DRIVERS.get(evidence.database, ()) if module in evidence.missing_modules]
-        driver = evidence.driver or next(iter(lacked), None)
-        return "sqlite" if evidence.database == "sqlite" else "postgresql", driver, known
+        lacked = (name for name, module, _ in DRIVERS.get(evidence.database, ()) if module in evidence.missing_modules)
+        database = "sqlite" if evidence.database == "sqlite" else "postgresql"
+        return database, evidence.driver or next(lacked, None), known
     only_postgresql, asynchronous = demanded(work.project)
     drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
     only = by_parts or (drivers or not interpreter.names) and only_postgresql
