@@ -220,6 +220,14 @@ FAULTS = {
         "async-driver-in-sync-code",
         ["service/main.py:3", "service/main.py:4"],
     ),
+    "an asynchronous engine of a synchronous driver": (
+        {
+            "main.py": "from sqlalchemy.ext.asyncio import create_async_engine\n"
+            "engine = create_async_engine('sqlite:///:memory:')\n"
+        },
+        "sync-driver-in-async-code",
+        ["service/main.py:2"],
+    ),
     "a failure that quotes what a disabled logger lost": (
         {
             "main.py": "import io\nimport logging\nimport logging.config\nlog = logging.getLogger('service')\nseen = io.StringIO()\n"

@@ -1,10 +1,12 @@
 """Faults of a database's URL: a scheme that nothing knows, a driver that is not there, one that cannot be used in this way."""
 
+import ast
 import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..incident.source import nodes_at, parsed
 from ..startup.installed_packages import DRIVERS, Installed, installed
 from ..trace.values import Error, Frame, Site
 from .experiments import (
@@ -16,11 +18,13 @@ from .experiments import (
     scheme_in,
     scratch_scheme,
     with_environment,
+    with_replaced,
     with_scheme,
 )
 from .values import Case, Experiment, Fault, Place, body_of, of_failures
 
 _ASYNC = re.compile(r"'Async(?:Engine|Connection)' object |Inspection on an Async(?:Engine|Connection) is")
+_NOT_ASYNC = re.compile(r"asyncio extension requires an async driver to be used\. The loaded '(\w+)' is not async")
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
     "postgres": "postgresql",
@@ -104,6 +108,40 @@ def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
     return Fault("async-driver-in-sync-code", because, against=against, error=error, **about)
 
 
+def sync_driver_in_async_code(case: Case, error: Error) -> Fault | None:
+    loaded = next((m[1] for text in error_texts(error) if (m := _NOT_ASYNC.search(text))), None)
+    backend = next((kind for kind, drivers in DRIVERS.items() if loaded in [name for name, _, _ in drivers]), None)
+    site = error.site
+    if backend is None or site is None or error.own_words:
+        return None
+    scheme = _asked_scheme(case, backend, loaded)
+    instead = installed(case.incident.python).drivers(backend, asynchronous=True)
+    because = (
+        f"the engine made at {site} is asynchronous, and {loaded}, the driver of its URL, is not: {error}",
+        f"asynchronous drivers for {backend} that are installed: {', '.join(instead) or 'none'}",
+        *_carriers(case, scheme, site),
+    )
+    against = {"driver-not-installed": f"the driver {loaded} was imported"}
+    written = (
+        place for place in _written(case, scheme, site) if place.file == site.file
+    )  # elsewhere it may be another's
+    run = _with_driver(case, site, f"{backend}+{instead[0]}", error) if instead else None
+    more = {"sites": (Place.of("engine", site), *written), "experiment": run}
+    return Fault("sync-driver-in-async-code", because, against=against, error=error, **more)
+
+
+def _with_driver(case: Case, site: Frame, scheme: str, error: Error) -> Experiment | None:
+    """The run in which the URL that an asynchronous engine is made of has another driver, wherever it comes from."""
+    text = case.sources.get(site.file, "")
+    for call in nodes_at(parsed(text), site.line, ast.Call):
+        if ast.unparse(call.func).endswith("create_async_engine") and call.args:
+            url = f"__import__('sqlalchemy').engine.make_url({ast.unparse(call.args[0])}).set(drivername={scheme!r})"
+            says = f"the URL at {site} with {scheme}://, all else equal"
+            judge = gone("asyncio extension requires an async driver")
+            return Experiment(says, case.incident, judge, {site.file: with_replaced(text, call.args[0], url)})
+    return None
+
+
 def _about(case: Case, error: Error, engine: Frame | Site, scheme: str, right: str | None, text: str, *uses: Frame):
     """The lines that a fault of a URL is about, and the run with the scheme that belongs in it, where that is known."""
     places = (Place.of("engine", engine), *(Place.of("first use", use) for use in uses))
@@ -114,7 +152,7 @@ def _about(case: Case, error: Error, engine: Frame | Site, scheme: str, right: s
     return {"sites": sites, "experiment": run, "schemes": (scheme, right) if right else None}
 
 
-MECHANISMS = of_failures(unknown_url_scheme, driver_not_installed, async_driver_in_sync_code)
+MECHANISMS = of_failures(unknown_url_scheme, driver_not_installed, async_driver_in_sync_code, sync_driver_in_async_code)
 
 
 def _right_scheme(scheme: str, there: Installed) -> str | None:
