@@ -32,7 +32,7 @@ def test_the_hypotheses_are_tried_beside_the_variables_and_with_the_same_steps(w
     begun, steps, beside = Event(), [], []
 
     def test_all(incident, trace, conflict, of_smallest, **named):
-        steps.extend(of_smallest)
+        steps.extend(of_smallest.result())
         begun.set()
         return ()
 

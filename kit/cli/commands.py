@@ -82,8 +82,6 @@ def why(options) -> int:
 def diagnose(options) -> int:
     """Say why the startup fails, with the evidence, and which errors are hidden behind the first one."""
     from ..diagnose.diagnosis import diagnose, judge_again, load_diagnosis, save_diagnosis
-    from ..views.report import diagnose_report
-    from ..views.terminal import diagnosis_lines
 
     incident = options.incident
     if options.from_trace:
@@ -93,6 +91,9 @@ def diagnose(options) -> int:
             diagnosis = diagnose(incident, progress=say, full=options.smallest == "full")
     if options.trace:
         save_diagnosis(diagnosis, options.trace)
+    from ..views.report import diagnose_report
+    from ..views.terminal import diagnosis_lines
+
     report = diagnose_report(incident, diagnosis)
     if options.format:
         give_to_ci(options, incident, report)

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -108,22 +107,22 @@ def diagnose(
         decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result().trace
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
-        smallest, mechanism, testing = None, decision.finding.mechanism, []
-
-        def test(steps: Sequence) -> None:
-            about = incident, looked.trace, decision.about, steps
-            testing.append(thread.submit(test_all, *about, mechanism=mechanism, executor=pool, progress=progress))
-
-        if decision.same_table and mechanism in RACES:
-            note = "a race shows in some runs only, so a run of a shorter list that does not fail decides nothing"
-            smallest = Smallest(tuple(incident.startup), "", 0, note)
-        elif decision.same_table:
-            budget = Budget(runs=1000) if full else None
-            how = {"read": looked.variables, "budget": budget, "begun": begun, "known": test}
-            smallest = reduce_startup(incident, looked.trace, *decision.pair, **how, executor=pool, progress=progress)
-        if not testing:
-            test(smallest.steps if smallest else ())
-        hypotheses = testing[0].result()
+        smallest, mechanism, steps = None, decision.finding.mechanism, Future()
+        about = incident, looked.trace, decision.about, steps
+        testing = thread.submit(test_all, *about, mechanism=mechanism, executor=pool, progress=progress)
+        try:
+            if decision.same_table and mechanism in RACES:
+                note = "a race shows in some runs only, so a run of a shorter list that does not fail decides nothing"
+                smallest = Smallest(tuple(incident.startup), "", 0, note)
+            elif decision.same_table:
+                budget = Budget(runs=1000) if full else None
+                how = {"read": looked.variables, "budget": budget, "begun": begun, "known": steps.set_result}
+                both = {"executor": pool, "progress": progress}
+                smallest = reduce_startup(incident, looked.trace, *decision.pair, **how, **both)
+        finally:
+            if not steps.done():
+                steps.set_result(smallest.steps if smallest else ())
+        hypotheses = testing.result()
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
 
 

@@ -6,7 +6,7 @@ A kind is a question that an experiment answers; a claim of no kind that the kit
 
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from ..base.errors import IncidentError
@@ -39,7 +39,7 @@ class Known:
     incident: Incident
     trace: Trace
     conflict: Conflict
-    steps: Sequence  # of the smallest reproduction
+    steps: Future[Sequence]  # of the smallest reproduction, as soon as they are known
     claim: str
     pool: Executor
 
@@ -164,7 +164,7 @@ def double_import(known: Known) -> Answer:
 
 def import_order(known: Known) -> Answer:
     experiment = "run the shortest reproduction with its imports in the other order"
-    steps = known.steps
+    steps = known.steps.result()
     if len(set(map(str, steps))) < 2:
         return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
     tried = only(known.incident, steps[::-1])
@@ -227,7 +227,7 @@ def test_all(
     incident: Incident,
     trace: Trace,
     conflict: Conflict | None,
-    steps: Sequence,
+    steps: Future[Sequence],
     *,
     mechanism: str = "undecided",
     executor: Executor,
