@@ -64,6 +64,11 @@ def used(argv: Sequence[str], environment: Mapping[str, str], folder: Path, code
     return Used(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
 
 
+def as_a_person() -> dict[str, str]:
+    """The environment, but for what has each process compile the kit anew, as some containers set it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def own_cpu() -> float:
     """Seconds of processor that this process and its ended children took until now."""
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

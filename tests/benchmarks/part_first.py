@@ -4,7 +4,6 @@ The first answer is the line that names the table, the mechanism and both sites.
 copy until it answers. And an application of real size: what reading, starting and judging it take.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import part_page
 from bench import PROJECT
 from generated import write_application
-from measuring import Row, Used, own_cpu, used
+from measuring import Row, Used, as_a_person, own_cpu, used
 from part_verify import INCIDENT, fresh_copy, served
 
 from kit.incident.load import load
@@ -63,7 +62,7 @@ def answered(command: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "kit", command, str(INCIDENT), *_more(command, folder)]
         began, first = time.monotonic(), None
-        environment = {**os.environ, "KIT_NO_CACHE": "1", "XDG_CACHE_HOME": f"{folder}/cache"}
+        environment = {**as_a_person(), "KIT_NO_CACHE": "1", "XDG_CACHE_HOME": f"{folder}/cache"}
         both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with subprocess.Popen(words, cwd=PROJECT, env=environment, text=True, **both) as process:
             for line in process.stdout:
@@ -102,7 +101,7 @@ def _application(folder: Path, modules: int) -> Path:
 
 def _kit(*words: str, folder: Path) -> Used:
     environment = {
-        **os.environ,
+        **as_a_person(),
         "KIT_NO_CACHE": "1",
         "XDG_CACHE_HOME": str(folder / "cache"),
         "PYTHONPATH": str(PROJECT),

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench import PROJECT
-from measuring import Row
+from measuring import Row, as_a_person
 from part_verify import INCIDENT, plain_startups
 
 from kit.base.interrupt import cores
@@ -64,9 +64,7 @@ def noted(command: list[str]) -> tuple[float, float, int]:
         (Path(folder) / "site").mkdir()
         (Path(folder) / "site" / "sitecustomize.py").write_text(_HOOK)
         environment = {
-            **{
-                name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-            },  # as a person's kit
+            **as_a_person(),
             "XDG_CACHE_HOME": f"{folder}/cache",  # no result of an earlier search
             "PYTHONPATH": os.pathsep.join([f"{folder}/site", str(PROJECT)]),
             "BENCH_NOTES": f"{folder}/notes",
