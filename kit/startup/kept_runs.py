@@ -146,7 +146,7 @@ def _read(file: Path, space: Workspace) -> Ran | None:
 
 def _write(file: Path, ran: Ran) -> None:
     without = replace(ran, trace=replace(ran.trace, sources=dict.fromkeys(ran.trace.sources, "")))
-    with suppress(IncidentError, OSError, _Secret):  # a full disk costs the next one time, and nothing else
+    with suppress(IncidentError, OSError):  # a full disk costs the next one time, and nothing else
         save(without, file, _as_it_is)
         kept = sorted(file.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-_MOST]:
@@ -154,13 +154,9 @@ def _write(file: Path, ran: Ran) -> None:
             old.with_name(old.name.replace(".json.gz", ".lock")).unlink(missing_ok=True)
 
 
-class _Secret(Exception):
-    """A text that would be masked."""
-
-
 def _as_it_is(text: str) -> str:
     if redact_once(text) != text:
-        raise _Secret
+        raise IncidentError("it would be masked")
     return text
 
 
