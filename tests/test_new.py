@@ -32,7 +32,7 @@ from kit.incident.starts import commands_of
 from kit.new.candidates import Start, candidates_of, step_of
 from kit.new.draft import not_found, title_of
 from kit.new.next_setups import completed, lessons
-from kit.new.trial import Search, Setup, Trial, checks_of, with_what_is_known
+from kit.new.trial import Search, Setup, Trial, best_of, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
 from kit.triage.frames import Placed
 from kit.triage.logs import read_log
@@ -624,6 +624,15 @@ def test_where_the_nearest_start_comes_up_the_logs_error_is_said_to_come_later(r
     sentence = not_found(work, Interpreter(Path("python"), ""), best, True, [])[0]
     assert f"{start}, which shows: it {says}the log's error comes later" in sentence
     assert "Such an error usually means: Another process has the port" in sentence
+
+
+def test_the_nearest_start_is_what_the_log_tells_of_though_it_took_too_long():
+    """Another one that fails at once, of something else, says nothing of the log."""
+    told, guess = (Setup(Start((("command", name),), "", score)) for name, score in (("serve.sh", 60), ("main.py", 20)))
+    slow = Trial(told, None, 0, "still running", Evidence(), 75, "still running")
+    other = Trial(guess, None, 0, "ImportError: no", Evidence(), 1)
+    whole = Trial(told, None, 0, "every step succeeded", Evidence(), 9)
+    assert best_of([other, slow]) is slow and best_of([slow, other, whole]) is whole
 
 
 def test_read_only_runs_nothing(kit, tmp_path, small):

@@ -231,10 +231,11 @@ def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
 
     def near(trial: Trial) -> tuple:
         setup, whole = trial.setup, trial.broke is None
-        answer = (trial.up, -setup.start.tier, len(setup.known), whole)  # it has what others lacked
+        answer = trial.up, -setup.start.tier, len(setup.known), whole  # it has what others lacked
         # Without a log the end of a start that comes up as a whole fails only for want of what is before it.
         part = not by_log and any(other.up and setup.start.ends(other.setup.start) for other in trials)
-        return 0 if part else trial.level, whole if by_log else answer, setup.start.score, len(setup.known)
+        told = trial.level > 0 and whole, setup.start.score, whole  # a limit may have ended what the log tells of
+        return 0 if part else trial.level, told if by_log else answer, setup.start.score, len(setup.known)
 
     return max(trials, key=near, default=None)
 

@@ -84,8 +84,7 @@ def new(
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
         known = because_of(work, setup, interpreter)
-        draft = Draft(work, setup, best, interpreter, target, bool(log), missing)
-        texts = {"incident.yaml": draft.text()}
+        texts = {"incident.yaml": Draft(work, setup, best, interpreter, target, bool(log), missing).text()}
         texts |= {"log.txt": redact(text)} if log else {}
         texts |= {path.name: path.read_text("utf-8") for path in scratch.glob("*.sql")}
         _refuse(setup, texts)
@@ -185,7 +184,6 @@ def _free(target: Path, root: Path, log: str | None) -> None:
     log_file = Path(log).expanduser().absolute() if log and log != "-" else None
     others = [entry for entry in sorted(target.iterdir()) if entry != log_file] if target.is_dir() else []
     if others:
-        more = " and more" if len(others) > 1 else ""
         raise IncidentError(f"{target}: this folder holds {others[0].name}{more} already. Give a new or empty one.")
 
 
