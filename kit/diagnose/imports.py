@@ -16,7 +16,7 @@ from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
 from .experiments import failure, first_line, gone, said_by, with_steps
 from .migration_runs import last_there
-from .removed_apis import required, user_of, version_of
+from .removed_apis import library_of, required, user_of, version_of
 from .values import Case, Experiment, Fault, Place, of_failures
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
@@ -363,7 +363,7 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
 def _needs(case: Case, error: Error, module: str) -> str | None:
     """The installed library whose code says that a module is missing, which no other one has."""
     there, top = installed(case.incident.python), module.partition(".")[0]
-    library = error.frames[-1].file.partition("/")[0].replace("_", "-").lower()
+    library = library_of(error.frames[-1])
     own = error.frames[-1].application or any(top in file.removesuffix(".py").split("/") for file in _files(case))
     known = own or top in sys.stdlib_module_names or there.version(top)
     return None if known or f"'{module}'" not in error.text or not there.version(library) else library

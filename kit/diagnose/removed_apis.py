@@ -45,7 +45,7 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     version = installed(case.incident.python).version(removal.library)
     asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
     asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
-    between = asker.file.partition("/")[0].removesuffix(".py") if asker is not None and removal.line is None else ""
+    between = library_of(asker) if asker is not None and library_of(asker) != removal.library else ""
     installed_now = f"; {version} is installed" if version else ""
     since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
     since = "does not have" if removal.line is None else since
@@ -61,13 +61,14 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     if experiment is None:
         before = re.search(r"\d[\w.]*", removal.line or "")
         command = f"pip install '{removal.library}{f'<{before[0]}' if before else removal.asked}'"
-        command = f"pip install --upgrade {between}" if between and not removal.asked else command
+        newer = between and removal.line is None and not removal.asked
+        command = f"pip install --upgrade {between}" if newer else command
         because += (
             f"undecided by a run: no interpreter of the incident file, and none in or beside the application's folder, has another line; {command} in an "
             "environment of its own, named as python of a fix, would decide it",
         )
-    named = (library.replace("_", "-").lower() for library in (removal.library, between))
-    needed = (Place("requirement", file, line, it) for it in named for file, line, _ in case.requirements.get(it, ()))
+    named = ((library, *line) for library in (removal.library, between) for line in case.requirements.get(library, ()))
+    needed = (Place("requirement", file, line, library) for library, file, line, _ in named)
     sites = (Place.of("call", site), *needed)
     against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
     more = {"sites": sites, "against": against, "error": error, "experiment": experiment}
@@ -98,6 +99,11 @@ def required(case: Case, library: str) -> str:
     return f"required by {required}" if required else f"no file of requirements names {library} itself"
 
 
+def library_of(frame: Frame) -> str:
+    """The library that a frame is of, as requirements name it."""
+    return frame.file.partition("/")[0].removesuffix(".py").replace("_", "-").lower()
+
+
 def version_of(case: Case, library: str) -> str:
     """Which version of a library is installed and which ones are asked for, as a sentence."""
     return f"{library} {installed(case.incident.python).version(library)} is installed, {required(case, library)}"
@@ -121,14 +127,16 @@ def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
         if removal is not None and _since(installed(case.incident.python).version(removal.library), removal.line):
             return removal
     last = error.frames[-1] if error.frames else site
-    library = last.file.partition("/")[0].removesuffix(".py")
-    lacks = lacking(case, error)  # which is another's than the one that asks, if a library does
-    if last.application or lacks and lacks.library != library.replace("_", "-").lower():
+    library, lacks = (
+        library_of(last),
+        lacking(case, error),
+    )  # which is another's than the one that asks, if a library does
+    if last.application or lacks and lacks.library != library:
         return lacks
     for text in texts:
         if _SAYS_SO.search(text) and installed(case.incident.python).version(library):
             name = _QUOTED.search(text)
-            return Removal(library.replace("_", "-"), "", name[1] if name else "something")
+            return Removal(library, "", name[1] if name else "something")
     return None
 
 

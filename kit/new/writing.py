@@ -184,7 +184,9 @@ def _free(target: Path, root: Path, log: str | None) -> None:
     log_file = Path(log).expanduser().absolute() if log and log != "-" else None
     others = [entry for entry in sorted(target.iterdir()) if entry != log_file] if target.is_dir() else []
     if others:
-        raise IncidentError(f"{target}: this folder holds {others[0].name}{more} already. Give a new or empty one.")
+        raise IncidentError(
+            f"{target}: this folder holds {others[0].name}{' and more' * (len(others) > 1)} already. Give a new or empty one."
+        )
 
 
 def _guarded(work: Search) -> bool:
