@@ -806,7 +806,9 @@ def test_what_one_library_asks_of_another_that_has_it_not_is_a_matter_of_their_v
         "service/main.py:3",
     )
     for told in (r"old_tools\.py:\d, to which service/main\.py:3 leads,", "^old-tools: no file of requirements names"):
-        assert any(re.search(told, sentence) for sentence in finding.because) == (mechanism != "undecided")
+        assert any(re.search(told, sentence) for sentence in finding.because) == (mechanism != "undecided"), (
+            finding.because
+        )
 
 
 # What executed a statement twice the trace has already, and of a doubled table the smallest reproduction is a run.

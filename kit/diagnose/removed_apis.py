@@ -101,7 +101,8 @@ def required(case: Case, library: str) -> str:
 
 def library_of(frame: Frame) -> str:
     """The library that a frame is of, as requirements name it."""
-    return frame.file.partition("/")[0].removesuffix(".py").replace("_", "-").lower()
+    inside = re.split(r"(?:site|dist)-packages/", frame.file)[-1]  # which may be below the application's folder
+    return inside.partition("/")[0].removesuffix(".py").replace("_", "-").lower()
 
 
 def version_of(case: Case, library: str) -> str:
