@@ -31,12 +31,12 @@ from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
 from kit.new.candidates import Start, candidates_of, step_of
 from kit.new.draft import not_found, title_of
-from kit.new.next_setups import completed, lessons
+from kit.new.next_setups import _places, completed, lessons
 from kit.new.trial import Search, Setup, Trial, best_of, checks_of, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, of_the_surroundings, stable
 from kit.triage.frames import Placed
 from kit.triage.logs import read_log
-from kit.triage.programs import subcommand_of
+from kit.triage.programs import Program, subcommand_of
 
 SMALL = (
     "flask==3.1.3",
@@ -624,6 +624,27 @@ def test_where_the_nearest_start_comes_up_the_logs_error_is_said_to_come_later(r
     sentence = not_found(work, Interpreter(Path("python"), ""), best, True, [])[0]
     assert f"{start}, which shows: it {says}the log's error comes later" in sentence
     assert "Such an error usually means: Another process has the port" in sentence
+
+
+@pytest.mark.parametrize(
+    "shows", ["Error: no such option: --app", "Error: No such option: --app (Did you mean --apt?)"]
+)
+def test_a_flask_without_an_option_for_it_is_given_the_application_by_its_variable(shows, tmp_path):
+    """Click 7 says it in small letters."""
+    work = Search(Project(written(tmp_path, {"main.py": ""})), Evidence(), "python", tmp_path, print)
+    start = Start((("serve", "flask --app main:app run --port {port}"),), "", 0)
+    (taught,) = _places(work, Trial(Setup(start), None, 0, shows, Evidence(error=shows), 1))
+    assert str(taught.start) == "serve: flask run --port {port}" and taught.env == {"FLASK_APP": "main:app"}
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_which_command_was_run_is_not_asked_where_the_log_has_it_as_it_was_typed(typed, tmp_path):
+    programs = (Program("line", "flask db upgrade", "typed in the log, line 1"),) if typed else ()
+    evidence = Evidence(error="E: e", expected="e", programs=programs)
+    work = Search(Project(written(tmp_path, {"main.py": ""})), evidence, "python", tmp_path, print)
+    best = Trial(Setup(Start((("command", "flask db upgrade"),), "", 0)), None, 0, "KeyError: 'A'", Evidence(), 1)
+    questions = not_found(work, Interpreter(Path("python"), ""), best, True, [])
+    assert any("which command was run" in question for question in questions) is not typed
 
 
 def test_the_nearest_start_is_what_the_log_tells_of_though_it_took_too_long():

@@ -265,7 +265,8 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
         only = "A reproduction reaches its scratch database and nothing else: switch that off by a variable in app.env, or by a step under prepare"
         questions.append(f"can it start without {service}{named}? {only}")
     started = best is not None and best.up and not evidence.expected
-    if not started and (not evidence.programs or best is None or best.level == 0):
+    typed = any(program.name == "line" for program in evidence.programs)
+    if not started and not typed and (not evidence.programs or best is None or best.level == 0):
         how = "Give it as it was typed, as in --startup 'command: python -m app.main'"
         questions.append(f"which command was run, and in which folder? {how}")
     if evidence.frames and any(frame.file in work.project.revisions for frame in evidence.frames):

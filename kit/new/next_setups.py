@@ -292,7 +292,7 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
                 env = {**setup.env, "FLASK_APP": target}
                 yield setup.changed("env.FLASK_APP", f"{object_.file}:{object_.line}", env=env, start=start)
     old = re.match(r"flask --app (\S+) (.*)", setup.start.steps[-1][1])
-    if old and "No such option: --app" in f"{trial.seen.error} {trial.shows}":
+    if old and "no such option: --app" in f"{trial.seen.error} {trial.shows}".lower():
         steps = [*setup.start.steps[:-1], (setup.start.steps[-1][0], f"flask {old[2]}")]
         env = {**setup.env, "FLASK_APP": old[1].strip("'\"")}
         yield replace(_started(setup, "this version of Flask has no --app", steps), env=env)
