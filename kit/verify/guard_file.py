@@ -97,7 +97,7 @@ def content_of(
     recorded = [f"{which} {site} {site.name or ''}".strip() for which, site in sites]
     settings = {name: f"{name}={value}" for name, value in incident.app.env.items()}
     secrets = [name for name, text in settings.items() if redact(text) != text or kinds_in(incident.app.env[name])]
-    meaning, remedy = MEANINGS.get(mechanism, _UNNAMED)
+    meaning, remedy = MEANINGS.get(mechanism, _UNNAMED)[:2]
     driver = incident.database_driver if incident.database == "sqlite" else None  # PostgreSQL's are none of SQLite's
     migrations = _migrations(incident, looked)
     title = _in_docstring(redact(incident.title))
