@@ -182,12 +182,12 @@ def history(options) -> int:
 
 def postmortem(options) -> int:
     """Run the postmortem notebook, and write the .ipynb, .html and .json files side by side."""
-    from ..postmortem.publication import first_startup, publish
+    from ..postmortem.publication import publish
 
     incident = options.incident
     output = Path(options.output).expanduser() if options.output else None
-    with progress() as say, first_startup(incident, say) as say_else:
-        published = publish(incident, output, trace=options.trace, progress=say_else)
+    with progress() as say:
+        published = publish(incident, output, trace=options.trace, progress=say)
     from ..views.terminal import postmortem_lines
 
     report = published.report

@@ -20,6 +20,7 @@ from ..base.redact import redacted
 from ..diagnose.diagnosis import reproduce
 from ..diagnose.observation import look_at
 from ..incident.model import Incident
+from ..startup.kept_runs import keeps
 from ..startup.portable import VARIABLE
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
@@ -50,12 +51,12 @@ class Published:
 
 
 @contextmanager
-def first_startup(incident: Incident, progress: Hears) -> Iterator[Hears]:
+def _first_startup(incident: Incident, progress: Hears) -> Iterator[Hears]:
     """Begin at once with the build as it is, while papermill and its kernel only start, and say what it shows; the notebook takes the kept run.
 
     :returns: hears what the notebook says, but for what was said of this startup
     """
-    if os.environ.get(VARIABLE):  # startups run elsewhere
+    if os.environ.get(VARIABLE) or not keeps():  # it is run elsewhere, or would be run again
         yield progress
         return
     said: list[str] = []
@@ -76,25 +77,25 @@ def publish(
     :raises RunBroke: the notebook did not run to its end; the page shows what ran, and the message names it
     :raises SecretFound: one of the three files would show a secret; none is written, and those of an earlier run are removed
     """
-    with _without_address_grammar():
-        import nbformat
-        from papermill.exceptions import PapermillException
-
-    from ..base.scan import refuse_secrets
-    from .page import render
-
     incident.python  # noqa: B018 - what cannot begin is said now, and not from within the notebook
     _refuse_patches(incident)
     notebook, html, report = _places(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
-    with temporary_folder() as scratch:
+    with _first_startup(incident, progress) as heard, temporary_folder() as scratch:
+        with _without_address_grammar():
+            import nbformat
+            from papermill.exceptions import PapermillException
+
+        from ..base.scan import refuse_secrets
+        from .page import render
+
         executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
         failure = None
         try:
             parameters = {"incident": str(incident.file), "result": str(answer)}
             if trace:
                 parameters["trace"] = str(Path(trace).expanduser().absolute())
-            execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=progress)
+            execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=heard)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
         interrupt.check()
