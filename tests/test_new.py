@@ -637,6 +637,18 @@ def test_a_flask_without_an_option_for_it_is_given_the_application_by_its_variab
     assert str(taught.start) == "serve: flask run --port {port}" and taught.env == {"FLASK_APP": "main:app"}
 
 
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ("RuntimeError: STORE_URL is not set", {"STORE_URL"}),
+        ("UserWarning: Neither SQLALCHEMY_DATABASE_URI nor SQLALCHEMY_BINDS is set. Defaulting to memory.", set()),
+    ],
+)
+def test_of_two_names_of_which_a_library_lacks_both_neither_is_called_missing(line, missing, tmp_path):
+    evidence = evidence_of(read_log(line), line, Project(written(tmp_path, {"main.py": ""})))
+    assert evidence.missing_variables == missing
+
+
 @pytest.mark.parametrize("typed", [True, False])
 def test_which_command_was_run_is_not_asked_where_the_log_has_it_as_it_was_typed(typed, tmp_path):
     programs = (Program("line", "flask db upgrade", "typed in the log, line 1"),) if typed else ()

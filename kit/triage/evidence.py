@@ -74,7 +74,7 @@ _MISSING = (
     r"ImproperlyConfigured: Set the (\w+) environment variable",
     r"\b(?:missing|required?|unset|not (?:set|found|defined))\b[^\n]*\benvironment variable ['\"`]?([A-Z][A-Z0-9_]{2,})\b",
     r"^(?:E\s+)?([\w.]*\w)\s*\n(?:E\s+)?\s+(?:Field required|field required|none is not an allowed value)",
-    r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set|specified|provided)\b",
+    r"\b(?<!nor )([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set|specified|provided)\b",
     r"[Mm]issing (?:required )?(?:env(?:ironment)? var(?:iable)?s?|setting)s?:? ['\"]?([A-Z][A-Z0-9_]+)",
 )  # fmt: skip
 
