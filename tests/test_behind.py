@@ -89,8 +89,8 @@ def test_a_stand_in_with_which_the_build_as_it_is_works_is_not_kept(kit, write_i
 
 def test_what_an_importer_can_do_without_stands_behind_nothing(write_incident):
     files = _behind("import no_such_library\n")
-    files["orchard/main.py"] = """
-        from orchard import models
+    files["orchard/main.py"] = "from orchard import models, services\n"
+    files["orchard/services.py"] = """
         try:
             from orchard import queue
         except ImportError:

@@ -28,7 +28,8 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     errors += [record.error for record in collected.records] + [error for error, _ in collected.handled] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     happened = [*collected.entries, *collected.records, *collected.silenced, *collected.registrations]
-    happened += [*collected.engines, *collected.created, *(event for event in collected.imports if event.error)]
+    happened += [*collected.engines, *collected.created, *collected.behind]
+    happened += [event for event in collected.imports if event.error]
     errors = [link for error in errors if error for link in (error, *error.causes)]
     for chain in (*(event.chain for event in happened), *(error.frames for error in errors)):
         wanted.update(frame.file for frame in chain if frame.application)
