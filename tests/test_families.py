@@ -12,7 +12,7 @@ import pytest
 from histories import History
 from miniatures import EXPECTED, judged, python
 
-from kit.diagnose import migration_runs
+from kit.diagnose import migration_runs, removed_apis
 from kit.diagnose.decision import decide_mechanism, decided, find_mechanism
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.explanations import MEANINGS, meaning_of_error
@@ -27,6 +27,7 @@ from kit.diagnose.undecided import _named, _words_of
 from kit.diagnose.values import Case, Looked, Outcome
 from kit.incident import load
 from kit.incident.revisions import Revision
+from kit.startup.installed_packages import installed
 from kit.startup.migrations import Migrations
 from kit.trace.expected import advice
 from kit.trace.routes import Route
@@ -149,6 +150,23 @@ FAULTS = {
         "module-not-on-path",
         ["service/env.py:3", "service/env.py:4"],
     ),
+    "a folder that is put on the path below the import, after lines that do not put it there": (
+        {
+            "env.py": "import sqlalchemy\nimport sys\nfrom tools import limit\nsys.path.remove('service/lib')\n"
+            "def late():\n    sys.path.append('service/lib')\nsys.path.insert(0, '/opt/lib2')\nsys.path += ['service/lib']\n",
+            "lib/tools.py": "limit = 1\n",
+            "main.py": "import sys\nsys.path.append('service')\nimport env\n",
+        },
+        "module-not-on-path",
+        ["service/env.py:3", "service/env.py:8"],
+    ),
+    "a module that the application names by a string, which is no need of the library that imports it": (
+        {
+            "main.py": "import sqlalchemy\nfrom werkzeug.utils import import_string\nimport_string('shop_settings.Live')\n"
+        },
+        "undecided",
+        [],
+    ),
     "a library that another one needs, and that is not installed": (
         {"main.py": "import sqlalchemy.orm\nimport sqlalchemy.ext.mypy.plugin"},
         "no-such-module",
@@ -247,7 +265,11 @@ FAULTS = {
 def test_a_fault_of_another_make_is_named_with_its_lines(write_incident, shown):
     files, mechanism, places = FAULTS[shown]
     files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
-    assert mechanism_of(write_incident(files, app={"python": python("2.0")}, expect={})) == (mechanism, places)
+    incident = load(write_incident(files, app={"python": python("2.0")}, expect={}))
+    finding, _, fault = find_mechanism(incident, look_at(incident))
+    assert (finding.mechanism, [str(place) for place in fault.places] if fault else []) == (mechanism, places)
+    # Nobody knows as which library a module that is not there is installed.
+    assert not any("names shop_rates itself" in sentence for sentence in finding.because)
 
 
 def test_a_script_that_is_found_first_under_its_packages_name_stands_in_front_of_it(write_incident):
@@ -387,8 +409,9 @@ def test_what_another_library_uses_is_not_told_as_used_by_the_application():
     frames = (("service/main.py", 2, True), ("jinja2/filters.py", 13, False), ("markupsafe/__init__.py", 4, False))
     frames = tuple(Frame(file, line, "<module>", None, own) for file, line, own in frames)
     error = Error("ImportError", "cannot import name 'soft_unicode' from 'markupsafe'", frames)
-    assert user_of(error, frames[0], "markupsafe") == "jinja2/filters.py:13, to which service/main.py:2 leads,"
-    assert user_of(replace(error, frames=frames[::2]), frames[0], "markupsafe") == "service/main.py:2"
+    case = SimpleNamespace(incident=SimpleNamespace(python=python("2.0")))
+    assert user_of(case, error, frames[0], "markupsafe") == "jinja2/filters.py:13, to which service/main.py:2 leads,"
+    assert user_of(case, replace(error, frames=frames[::2]), frames[0], "markupsafe") == "service/main.py:2"
 
 
 @pytest.mark.parametrize(("error", "advised"), [("No module named 'tools'", False), ("no such table: orders", True)])
@@ -792,12 +815,28 @@ PATHS = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file_
             },
             "api-removed-in-installed-version",
         ),
-        ({"main.py": f"import sqlalchemy\n\n{OLD}"}, "undecided"),  # which may be a slip of the application's own
+        # What may be a slip of the application's own, a name that it hands to a library among them:
+        ({"main.py": f"import sqlalchemy\n\n{OLD}"}, "undecided"),
+        ({"main.py": "import importlib, sqlalchemy\n\nimportlib.import_module('sqlalchemy.ormm')\n"}, "undecided"),
+        (
+            {
+                "main.py": "import sqlalchemy\nfrom werkzeug.utils import import_string\nimport_string('sqlalchemy.ormm')\n"
+            },
+            "undecided",
+        ),
+        # A library that is required by another name than its module's:
+        (
+            {"main.py": "import sqlalchemy\n\nfrom dotenv import slip\n", "requirements.txt": "python-dotenv\n"},
+            "undecided",
+        ),
     ],
 )
 def test_what_one_library_asks_of_another_that_has_it_not_is_a_matter_of_their_versions(
-    write_incident, files, mechanism
+    write_incident, monkeypatch, files, mechanism
 ):
+    there = installed(python("2.0"))
+    more = {"versions": (*there.versions, ("py-tools", "1.0")), "tops": (*there.tops, ("old_tools", "py-tools"))}
+    monkeypatch.setattr(removed_apis, "installed", lambda python: replace(there, **more))
     files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
     incident = load(write_incident(files, app={"python": python("2.0")}, expect={}))
     finding = decide_mechanism(incident, look_at(incident)).finding
@@ -805,10 +844,14 @@ def test_what_one_library_asks_of_another_that_has_it_not_is_a_matter_of_their_v
         mechanism,
         "service/main.py:3",
     )
-    for told in (r"old_tools\.py:\d, to which service/main\.py:3 leads,", "^old-tools: no file of requirements names"):
+    for told in (r"old_tools\.py:\d, to which service/main\.py:3 leads,", "^py-tools: no file of requirements names"):
         assert any(re.search(told, sentence) for sentence in finding.because) == (mechanism != "undecided"), (
             finding.because
         )
+    required = "python-dotenv .* is installed, required by service/requirements.txt:1"
+    assert any(re.search(required, it) for it in finding.because) == ("service/requirements.txt" in files), (
+        finding.because
+    )
 
 
 # What executed a statement twice the trace has already, and of a doubled table the smallest reproduction is a run.

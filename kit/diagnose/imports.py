@@ -4,11 +4,10 @@ import ast
 import re
 import shlex
 import sys
-from itertools import islice
 from pathlib import PurePosixPath
 from posixpath import relpath
 
-from ..incident.source import bound_by
+from ..incident.source import bound_by, nodes_at, text_at
 from ..incident.steps import Preparation, Step
 from ..startup.installed_packages import installed
 from ..trace.chains import application_frames
@@ -267,15 +266,26 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
         f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}"
         + (f", and it ran in {case.incident.app.workdir}" if case.incident.app.workdir != "." else ""),
     )
-    lines = enumerate(case.sources.get(asks.file, "").splitlines() if asks else (), 1)
-    below = (n for n, line in lines if n > asks.line and re.match(r"\s*sys\.path(\.\w+\(|\[| \+?= )", line))
-    late = [Place("path", asks.file, n) for n in islice(below, 1)]
+    late = _put_late(case, asks, folder) if asks and asks.function == "<module>" else []
     because += tuple(f"{place} puts a folder on the path, below the import that needs it" for place in late)
     app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
     changed = case.incident.model_copy(update={"app": app})
     experiment = Experiment(f"the same steps with {folder} on the path", changed, gone(match[0]))
     asked = Place.of("asks", asks, module) if asks else _meant(case, folder, command[1])
     return Fault("module-not-on-path", because, sites=(asked, *late), error=error, experiment=experiment)
+
+
+def _put_late(case: Case, asks: Frame, folder: str) -> list[Place]:
+    """The first line below an import, in no function, that puts a folder on the path, as far as its text tells which."""
+    tree, inside = case.tree(asks.file), f"/{folder.strip('./')}"
+    for n, line in enumerate(case.sources.get(asks.file, "").splitlines(), 1):
+        text = text_at(tree, n) if n > asks.line and "sys.path" in line else ""
+        named = [f"/{word.strip('./')}" for word in re.findall(r"'([^']*)'", text) if word.strip("./")]
+        holds = not named or any(name.endswith(inside) or inside.endswith(name) for name in named)
+        adds = holds and re.match(r"sys\.path(\.(append|insert|extend)\(| \+= )", text)
+        if adds and not nodes_at(tree, n, ast.FunctionDef, ast.AsyncFunctionDef):
+            return [Place("path", asks.file, n)]
+    return []
 
 
 def _file_in_front(case: Case, error: Error, asks: Frame, module: str, folder: str) -> Fault:
@@ -333,14 +343,14 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
     there = any(f"/{file}".startswith((f"/{place}.py", f"/{place}/")) for file in _files(case))
     if there or package and not (holder or "").endswith("__init__.py") or of_application and not package:
         return None
-    sites, because = (
-        [Place.of("asks", asks, module)],
-        [f"{user_of(error, asks, '')} asks for {module}: {first_line(str(error))}"],
-    )
+    sites = [Place.of("asks", asks, module)]
+    because = [f"{user_of(case, error, asks, '')} asks for {module}: {first_line(str(error))}"]
     more = {"against": {"module-not-on-path": f"no folder of the application holds {module}"}, "error": error}
     if not package:
         python = f"{PurePosixPath(case.incident.python).name} has no package of that name: a library's, not installed"
-        because += [f"no file of the application is {module}, and {python}", required(case, module.partition(".")[0])]
+        because += [f"no file of the application is {module}, and {python}"]
+        top = module.partition(".")[0].lower().replace("_", "-")  # its distribution may be of another name
+        because += [required(case, top)] if top in case.requirements else []
         because += [version_of(case, library)] if library else []
         sites += [Place("requirement", file, line, library) for file, line, _ in case.requirements.get(library, ())]
         return Fault("no-such-module", tuple(because), sites=tuple(sites), **more)
@@ -361,12 +371,13 @@ def no_such_module(case: Case, error: Error) -> Fault | None:
 
 
 def _needs(case: Case, error: Error, module: str) -> str | None:
-    """The installed library whose code says that a module is missing, which no other one has."""
+    """The installed library a module's body of which asks for one that is missing, and that no other library has."""
     there, top = installed(case.incident.python), module.partition(".")[0]
-    library = library_of(error.frames[-1])
-    own = error.frames[-1].application or any(top in file.removesuffix(".py").split("/") for file in _files(case))
+    last = error.frames[-1]
+    own = last.application or any(top in file.removesuffix(".py").split("/") for file in _files(case))
     known = own or top in sys.stdlib_module_names or there.version(top)
-    return None if known or f"'{module}'" not in error.text or not there.version(library) else library
+    asks = not known and last.function == "<module>" and f"'{module}'" in error.text
+    return library_of(case, last) if asks else None
 
 
 MECHANISMS = of_failures(module_behind_package, library_shadowed) + [circular_import, import_failure_swallowed]

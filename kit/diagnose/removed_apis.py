@@ -45,12 +45,14 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     version = installed(case.incident.python).version(removal.library)
     asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
     asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
-    between = library_of(asker) if asker is not None and library_of(asker) != removal.library else ""
+    # What a function of a library asks for may be named by the application.
+    asks = asker is not None and (removal.line is not None or asker.function == "<module>")
+    between = library_of(case, asker) if asks and library_of(case, asker) != removal.library else None
     installed_now = f"; {version} is installed" if version else ""
     since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
     since = "does not have" if removal.line is None else since
     because = (
-        f"{user_of(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
+        f"{user_of(case, error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
         f"seen as: {first_line(str(error))}{asked_in}",
         required(case, removal.library),
         *([f"{between}: {required(case, between)}"] if between else []),
@@ -99,10 +101,10 @@ def required(case: Case, library: str) -> str:
     return f"required by {required}" if required else f"no file of requirements names {library} itself"
 
 
-def library_of(frame: Frame) -> str:
-    """The library that a frame is of, as requirements name it."""
+def library_of(case: Case, frame: Frame) -> str | None:
+    """The installed library that a frame is of, as requirements name it; None where that is not known."""
     inside = re.split(r"(?:site|dist)-packages/", frame.file)[-1]  # which may be below the application's folder
-    return inside.partition("/")[0].removesuffix(".py").replace("_", "-").lower()
+    return installed(case.incident.python).distribution(inside.partition("/")[0].removesuffix(".py"))
 
 
 def version_of(case: Case, library: str) -> str:
@@ -110,10 +112,9 @@ def version_of(case: Case, library: str) -> str:
     return f"{library} {installed(case.incident.python).version(library)} is installed, {required(case, library)}"
 
 
-def user_of(error: Error, site: Frame, library: str) -> str:
+def user_of(case: Case, error: Error, site: Frame, library: str) -> str:
     """The line that uses what is gone, which may be another library's, with the application's line that led there."""
-    package = library.replace("-", "_").lower()
-    others = [frame for frame in error.frames if not frame.file.lower().startswith((f"{package}/", f"{package}.py"))]
+    others = [frame for frame in error.frames if library_of(case, frame) != library]
     return str(site) if not others or others[-1].application else f"{others[-1]}, to which {site} leads,"
 
 
@@ -128,14 +129,11 @@ def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
         if removal is not None and _since(installed(case.incident.python).version(removal.library), removal.line):
             return removal
     last = error.frames[-1] if error.frames else site
-    library, lacks = (
-        library_of(last),
-        lacking(case, error),
-    )  # which is another's than the one that asks, if a library does
-    if last.application or lacks and lacks.library != library:
-        return lacks
+    library, lacks = library_of(case, last), lacking(case, error)
+    if last.application or library is None or lacks and lacks.library != library:
+        return lacks  # which is another's than the one that asks, if a library does
     for text in texts:
-        if _SAYS_SO.search(text) and installed(case.incident.python).version(library):
+        if _SAYS_SO.search(text):
             name = _QUOTED.search(text)
             return Removal(library, "", name[1] if name else "something")
     return None
@@ -146,14 +144,14 @@ def lacking(case: Case, error: Error) -> Removal | None:
     for text in error_texts(error):
         match = _NAME.search(text) or _OF_MODULE.search(text) or _MODULE.search(text)
         module = match[1] if match and match.re is _MODULE else match and match["module"]
-        library = (module or "").partition(".")[0]
-        version = installed(case.incident.python).version(library) if library and "partially" not in text else None
-        of_application = any(import_.application and import_.module == library for import_ in case.trace.imports)
-        if version is None or of_application or match.re is _MODULE and module == library:
+        top, there = (module or "").partition(".")[0], installed(case.incident.python)
+        library = there.distribution(top) if top and "partially" not in text else None
+        of_application = any(import_.application and import_.module == top for import_ in case.trace.imports)
+        if library is None or of_application or match.re is _MODULE and module == top:
             continue
-        library = library.replace("_", "-").lower()
         named = f"the module {module}" if match.re is _MODULE else f"{match['name']} of {module}"
         ranges = (range_ for _, _, range_ in case.requirements.get(library, ()))
+        version = there.version(library)
         at_least = (range_ for range_ in ranges if (least := _LEAST.search(range_)) and not _since(version, least[1]))
         return Removal(library, None, named, next(at_least, ""))
     return None

@@ -44,11 +44,12 @@ if place is not None and place.submodule_search_locations:
     dialects = [n for n in sorted(os.listdir(folder)) if os.path.isdir(os.path.join(folder, n)) and n[0] != "_"]
 points = metadata.entry_points()
 group = points.select(group="sqlalchemy.dialects") if hasattr(points, "select") else points.get("sqlalchemy.dialects", ())
-versions, tops = {}, {}
+versions, tops = {}, []
 for package in metadata.distributions():
     name = package.metadata["Name"]
-    if name: versions.setdefault(name.lower().replace("_", "-"), package.version)
-    for top in (package.read_text("top_level.txt") or "").split(): tops[top] = package.version
+    name = name and name.lower().replace("_", "-")
+    if name: versions.setdefault(name, package.version)
+    if name: tops += [(top, name) for top in (package.read_text("top_level.txt") or "").split()]
 modules = [name for name in json.loads(sys.argv[1]) if there(name)]
 print(json.dumps([dialects, [point.name.replace(".", "+") for point in group], versions, modules, tops]))
 """
@@ -56,7 +57,7 @@ print(json.dumps([dialects, [point.name.replace(".", "+") for point in group], v
 
 @dataclass(frozen=True)
 class Installed:
-    """What an interpreter has: ``dialects`` of SQLAlchemy by name, ``versions`` by distribution, importable driver ``modules``; ``tops``: versions by module."""
+    """What an interpreter has: ``dialects`` of SQLAlchemy by name, ``versions`` by distribution, importable driver ``modules``; ``tops``: those by module."""
 
     dialects: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
@@ -65,7 +66,14 @@ class Installed:
 
     def version(self, name: str) -> str | None:
         """Of a distribution, else of the one that has a module of this name on top."""
-        return dict(self.versions).get(name.lower().replace("_", "-")) or dict(self.tops).get(name)
+        versions = dict(self.versions)
+        return versions.get(name.lower().replace("_", "-")) or versions.get(dict(self.tops).get(name, ""))
+
+    def distribution(self, module: str) -> str | None:
+        """The distribution that has a module of this name on top, or is of its name; None where none or several are known."""
+        names = {name for top, name in self.tops if top == module}
+        names = names or {module.lower().replace("_", "-")}.intersection(dict(self.versions))
+        return names.pop() if len(names) == 1 else None
 
     def drivers(self, backend: str, *, asynchronous: bool = False) -> list[str]:
         """The installed drivers of a backend, as a URL names them, the usual first."""
@@ -81,7 +89,7 @@ def installed(python: str) -> Installed:
         dialects, others, versions, there, tops = _asked(python, _ASK, json.dumps(modules))
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return Installed()
-    return Installed((*dialects, *others), tuple(sorted(versions.items())), tuple(there), tuple(tops.items()))
+    return Installed((*dialects, *others), tuple(sorted(versions.items())), tuple(there), tuple(map(tuple, tops)))
 
 
 def _asked(python: str, code: str, *words: str) -> Any:
