@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import json
 import re
 import shlex
 import shutil
@@ -635,6 +636,28 @@ def test_a_flask_without_an_option_for_it_is_given_the_application_by_its_variab
     start = Start((("serve", "flask --app main:app run --port {port}"),), "", 0)
     (taught,) = _places(work, Trial(Setup(start), None, 0, shows, Evidence(error=shows), 1))
     assert str(taught.start) == "serve: flask run --port {port}" and taught.env == {"FLASK_APP": "main:app"}
+
+
+_EXCEPTION = """\
+Traceback (most recent call last):
+  File "/usr/lib/python3.12/site-packages/psycopg2/x.py", line 1, in x
+sqlalchemy.exc.ProgrammingError: (psycopg2.errors.DuplicateTable) relation "shelf" already exists
+[SQL: CREATE TABLE shelf (id INTEGER)]"""
+
+
+@pytest.mark.parametrize(
+    ("record", "missing", "database", "statement"),
+    [
+        ({"message": "cannot start", "detail": "environment variable SHOP_URL is not set"}, {"SHOP_URL"}, None, ""),
+        ({"msg": "no", "all": [{"is": "environment variable SHOP_URL is not set"}, {"is": "x"}]}, {"SHOP_URL"}, None, ""),
+        ({"event": "request failed", "exception": _EXCEPTION}, set(), "postgresql", "CREATE TABLE shelf (id INTEGER)"),
+        ({"message": "no", "type": "KeyError", "frames": [{"filename": "/srv/a.py", "lineno": 1}]}, set(), None, ""),
+    ],
+)  # fmt: skip
+def test_a_record_that_holds_more_than_its_message_is_read_whole(record, missing, database, statement, tmp_path):
+    log = json.dumps(record)
+    evidence = evidence_of(read_log(log), log, Project(written(tmp_path, {"main.py": ""})))
+    assert (evidence.missing_variables, evidence.database, evidence.statement) == (missing, database, statement)
 
 
 @pytest.mark.parametrize(
@@ -1396,6 +1419,14 @@ _SUBCOMMANDS = """
 """
 
 
+ENTERED = (
+    "from store.base import migrated\nmigrated()\nfrom store.cli import cli\ncli()\n",
+    "from store.base import migrated\nfrom store.cli import cli as main, user\nmigrated()\nif __name__ == '__main__':\n    main()\n",
+    "from store.cli import cli\nfrom .base import migrated\nraise SystemExit(cli(migrated()))\n",
+    "from asyncio import run\nfrom store.cli import cli\n\ndef main():\n    cli()\n\nrun(main())\n",
+)
+
+
 @pytest.mark.parametrize(
     ("words", "step"),
     [
@@ -1405,7 +1436,7 @@ _SUBCOMMANDS = """
     ],
 )
 @pytest.mark.parametrize(
-    "main", ["", "from store.cli import cli\n\ncli()\n", "from .cli import cli\nraise SystemExit(cli())\n"]
+    "main", ["", "from store.cli import cli\n\ncli()\n", "from .cli import cli\nraise SystemExit(cli())\n", *ENTERED]
 )
 def test_a_program_of_several_commands_serves_where_the_one_that_does_is_named(words, step, main, tmp_path):
     files = {"store/__main__.py": main or _SUBCOMMANDS, "store/base.py": "def migrated():\n    raise SystemExit(1)\n"}
@@ -1453,12 +1484,19 @@ def test_the_word_of_argparse_that_leads_to_a_function_of_the_log_is_typed(tmp_p
     assert subcommand_of(project, frames) == ["to-head"]
 
 
-def test_a_title_names_the_program_that_is_called_with_its_words(tmp_path):
-    steps = (("code", "import sys; sys.argv[1:] = ['users', 'add']; from store.cli import main; main()"),)
-    title = title_of(
-        Evidence(expected="no table"), Setup(Start(steps, "", 0)), Project(written(tmp_path, {"a.py": ""}))
-    )
-    assert title == "store.cli:main users add fails: no table"
+@pytest.mark.parametrize(
+    ("step", "subject"),
+    [
+        (("code", "import sys; sys.argv[1:] = ['users', 'add']; from store.cli import main; main()"), "store.cli:main users add"),
+        (("command", "PYTHONPATH=/srv/alembic alembic upgrade head"), "alembic upgrade head"),
+        (("serve", "FLASK_APP=/srv/the-flask flask run --port {port}"), "flask run"),
+        (("command", "celery -A celery worker"), "celery -A celery worker"),
+    ],
+)  # fmt: skip
+def test_a_title_names_the_program_that_is_called_with_its_words(step, subject, tmp_path):
+    project = Project(written(tmp_path, {"a.py": ""}))
+    title = title_of(Evidence(expected="no table"), Setup(Start((step,), "", 0)), project)
+    assert title == f"{subject} fails: no table"
 
 
 def test_what_a_debugger_is_given_is_what_runs():
@@ -1715,10 +1753,22 @@ def test_a_start_in_which_nothing_of_the_application_ran_has_not_come_up(kit, tm
     assert str(load(tmp_path / "x").startup[0]) == "serve: uvicorn main:app --port {port}"
 
 
-@pytest.mark.parametrize(("text", "of_them"), [('type "geometry" does not exist', True), ('extension "vector" is not available', True), ('type "mood" does not exist', False)])  # fmt: skip
-def test_an_extension_that_the_scratch_server_has_not_is_of_the_surroundings(text, of_them, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "text", "line", "of_them"),
+    [
+        ("ProgrammingError", 'type "geometry" does not exist', "", True),
+        ("ProgrammingError", 'extension "vector" is not available', "", True),
+        ("ProgrammingError", 'type "mood" does not exist', "", False),
+        ("IndexError", "list index out of range", "name = sys.argv[1]", True),
+        ("IndexError", "list index out of range", "main(argv[1])", True),
+        ("IndexError", "list index out of range", "return self.argv_cache[0]", False),
+        ("IndexError", "list index out of range", "return self.argv[0], old_argv[0]", False),
+    ],
+)
+def test_what_the_server_or_the_command_has_not_is_of_the_surroundings(kind, text, line, of_them, tmp_path):
     project = Project(written(tmp_path, {"main.py": ""}))
-    assert of_the_surroundings(Evidence(text=text, type="ProgrammingError"), [], project) == of_them
+    seen = Evidence(text=text, type=kind, frames=(Placed("main.py", 1, "main", line, "", ""),))
+    assert of_the_surroundings(seen, [], project) == of_them
 
 
 OF_HOW_IT_IS_STARTED = {
@@ -2136,9 +2186,11 @@ def test_a_warning_in_a_librarys_file_of_no_kind_of_its_own_is_no_incident(kind,
         ('psycopg.errors.DuplicateTable: relation "price_levels" already exists\n', 'relation "price_levels" already exists'),
         ("sqlalchemy.exc.MissingGreenlet: greenlet_spawn has not been called\n", "greenlet_spawn has not been called"),
         ("store.levels.Premium: all is as it was\nserved by store.errors.Handler: none\n", None),
+        ("store.exceptions.Middleware: ready to serve\nkombu.exceptions.OperationalError: refused it\n", "refused it"),
+        ("store.errors.Handler: installed 5 handlers\nERROR no level was read\n", "no level was read"),
         ("___ test_x ___\n\n    def test_x(caplog):\n>       assert 'no stock' in caplog.text\nE       AssertionError: assert 'no stock' in ''\n\nwsgi.py:7: AssertionError\n", "assert 'no stock' in ''"),
     ],
-    ids=["a server that found no application", "an error of a driver's own name", "one of SQLAlchemy's", "no error at all", "a test whose own line failed"],
+    ids=["a server that found no application", "an error of a driver's own name", "one of SQLAlchemy's", "no error at all", "a logger before an error", "a logger before an error's line", "a test whose own line failed"],
 )  # fmt: skip
 def test_what_says_most_is_the_reason(log, expected, tmp_path):
     evidence = evidence_of(read_log(log), log, Project(written(tmp_path / "app", {"wsgi.py": "application = None\n"})))
@@ -2425,6 +2477,7 @@ def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp
         "2026-10-12T10:32:22Z app[e2865] ams [info] ",
         "\x1b[36mweb_1  |\x1b[0m ",
         '{"log":"',
+        '{"asctime": "2026-04-02 07:14:00,123", "levelname": "INFO", "message": "',
         'web_1  | {"level": "info", "event": "Apr 02 07:14:00 host gunicorn[20311]: ',
     ],
 )

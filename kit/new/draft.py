@@ -199,7 +199,7 @@ def _subject(setup: Setup, project: Project, number: int) -> str:
     if program == "python":
         return re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
     if program in ("alembic", "flask", "celery"):
-        typed = (re.search(rf"\b{program} .*", last) or [last])[0]  # without the variables that stand before it
+        typed = (re.search(rf"(?<!\S){program} .*", last) or [last])[0]  # without the variables that stand before it
         return " ".join(typed.split()[:3]) if program == "alembic" else typed.partition(" --port")[0]
     if program in ("sh", "bash"):
         return next((word for word in last.split() if word.endswith(".sh")), last)

@@ -24,7 +24,7 @@ _ONE_LINE = (
     re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
     re.compile(r"(?P<text>Failed to (?:find attribute|parse) '.+)"),
     re.compile(r"^(?:\S*/)?(?:python[\d.]*|(?:ba)?sh): (?:(?:line )?\d+: )?(?P<text>No module named \S+|\S+: (?:command )?not found)$"),
-    re.compile(r"^(?P<type>(?:[a-z_]\w*\.)+(?:[A-Z]\w*Error|(?:(?<=errors\.)|(?<=exc\.)|(?<=exceptions\.))[A-Z]\w*(?<!Warning))): (?P<text>\S.*)"),  # an exception's own line says more than a logger's
+    re.compile(r"^(?P<type>(?:[a-z_]\w*\.)+(?:[A-Z]\w*Error|(?:(?<=psycopg\.errors\.)|(?<=psycopg2\.errors\.)|(?<=sqlalchemy\.exc\.)|(?<=sqlalchemy\.orm\.exc\.)|(?<=asyncpg\.exceptions\.))[A-Z]\w*(?<!Warning))): (?P<text>\S.*)"),  # an exception's own line says more than a logger's
     re.compile(r"ERROR\s+\[(?:root|flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
@@ -147,9 +147,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
         expected = f"{kind}: {expected}"
     invalid = re.match(r"\d+ validation error", message)
-    field = re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text) if invalid else None
-    if field:  # which field it is, is in the next lines
-        expected = f"{message}\n{field[1]}"
+    if invalid and (field := re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text)):
+        expected = f"{message}\n{field[1]}"  # which field it is, is in the next lines
     expected, table = expected or kind or None, _DEFINED.search(message)
     statement = _SQL.search(text)
     of_application = [frame for pair in placements for frame in pair[1].frames]
@@ -329,6 +328,6 @@ def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project)
         return True
     if any(not project.named(name) for name in _SETTINGS_FILE.findall(seen.text)):
         return True  # it names a settings file that is not among the sources
-    if seen.type == "IndexError" and seen.frames and "argv" in (seen.frames[-1].text or ""):
+    if seen.type == "IndexError" and seen.frames and re.search(r"(?<![\w.])(sys\.)?argv\[", str(seen.frames[-1].text)):
         return True  # an argument that nobody gave it
     return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)

@@ -24,6 +24,7 @@ _BEFORE_LINES = re.compile(
 )
 _RECORD = re.compile(r"^\{.*\}$", re.M)
 _MESSAGE = (".log", ".message", ".msg", ".event")
+_LITTLE = re.compile(r"\S{,80}|[\d\W]*(?:[A-Z][a-z]{2}[\d\W]*)?[A-Z]{,4}")  # a level, a logger, a stream, a time
 
 
 def plain(text: str) -> str:
@@ -32,10 +33,12 @@ def plain(text: str) -> str:
 
 
 def _message(record: re.Match) -> str:
-    """The line that a record in JSON holds; the record itself where it holds several, or none."""
-    texts = dict(json_texts(record[0]) or ())
-    line = next((texts[key] for key in _MESSAGE if isinstance(texts.get(key), str)), record[0]).rstrip("\n")
-    return record[0] if "\n" in line or line == record[0] else plain(line)
+    """The line that a record in JSON holds; the record itself where it holds several, none, or more than that."""
+    texts = json_texts(record[0]) or []
+    at = next((key for key in _MESSAGE if isinstance(dict(texts).get(key), str)), None)
+    line = dict(texts).get(at, record[0]).rstrip("\n")
+    more = any(not isinstance(text, str) or not _LITTLE.fullmatch(text) for where, text in texts if where != at)
+    return record[0] if more or "\n" in line or line == record[0] else plain(line)
 
 
 def text_of(log: str) -> tuple[str, Log]:

@@ -89,8 +89,7 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
         for raised in shown.raised:
             keep(_of_frames(raised.frames, f"the outermost frames of the log's line {shown.line}", project))
     for pattern, name in _BANNERS:
-        match = re.search(pattern, text, re.M)
-        if match:
+        if match := re.search(pattern, text, re.M):
             keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, match.start()) + 1} of the log"))
     if file := created_again(project, text):
         keep(Program("alembic", "upgrade head", f"{file} creates what the log says is there already"))
@@ -126,8 +125,7 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
         if "runpy" in file:
             by_runpy = True
         elif library:
-            program = _of_library(library["rest"], frames[number:], because)
-            if program is not None:
+            if program := _of_library(library["rest"], frames[number:], because):
                 return program
         elif is_console_script(frame) and not project.has("/".join(file.split("/")[-2:])):
             name = file.rpartition("/")[2]
@@ -168,8 +166,7 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         works = any(re.search("bin/worker|apps/worker|celery/worker", name) for name in names)
         return Program("celery", "beat" if beats else "worker" if works else "", because)
     if top == "django" and "core/management" in rest:
-        commands = (re.search(r"management/commands/(\w+)\.py", name) for name in names)
-        command = next((match[1] for match in commands if match), "")
+        command = next((it[1] for name in names if (it := re.search(r"management/commands/(\w+)\.py", name))), "")
         return Program("django", command, because)
     if top == "gunicorn":
         return Program("gunicorn", "sync" if any("gunicorn/workers/sync.py" in name for name in names) else "", because)
@@ -248,8 +245,7 @@ def _group(project: Project, text: str, owner: str) -> list[str]:
 def as_logged(step: tuple[str, str], words: Sequence[str], task: str | None) -> tuple[str, str]:
     """A step that runs a program of the application, with the words that choose what it does; a worker, with the task that it got."""
     kind, text = step
-    worker = re.search(r"\bcelery\b.*(?:-A|--app)[ =](\S+)", text) if task else None
-    if worker:
+    if task and (worker := re.search(r"\bcelery\b.*(?:-A|--app)[ =](\S+)", text)):
         return "code", _TO_A_WORKER.format(app=worker[1], task=task)
     if not words:
         return step
@@ -262,11 +258,13 @@ def as_logged(step: tuple[str, str], words: Sequence[str], task: str | None) -> 
 
 
 def entered(project: Project, file: str | None, workdir: str) -> str | None:
-    """The file of the function that a ``__main__.py`` imports and calls, else the file itself."""
-    called = re.search(r"^from (\.?)([\w.]+) import (\w+)\n(?:.*\n)*?.*\b\3\(", project.text(file or ""), re.M)
-    if not called or not file.endswith("__main__.py") or _SERVES.search(project.text(file)):
-        return file
-    return project.file_of(called[2], str(PurePosixPath(file).parent) if called[1] else workdir) or file
+    """The file of the imported function that a ``__main__.py`` calls last, else the file itself."""
+    text, folder = project.text(file or ""), str(PurePosixPath(file or "").parent)
+    imported = re.findall(r"^\s*from (\.?)([\w.]+) import (?:\w+ as )?(\w+)", text, re.M)
+    files = {name: project.file_of(module, folder if dot else workdir) for dot, module, name in imported}
+    names = (name for line in reversed(text.splitlines()) for name in re.findall(r"(?<![\w.])(\w+)\(", line))
+    runs = (file or "").endswith("__main__.py") and not _SERVES.search(text)
+    return next((files[name] for name in names if runs and files.get(name)), file)
 
 
 def serves(project: Project, file: str, words: Sequence[str]) -> bool:
