@@ -34,7 +34,6 @@ from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
 from .values import Experiment, Fault, Looked, Outcome, Place, places_of
 
-_OF_IMPORT = ("ImportError", "ModuleNotFoundError")
 # A later step ends with them where the database lacks what the step that failed was to bring.
 _OF_DATABASE = {"OperationalError", "ProgrammingError", "UndefinedTable"}
 
@@ -218,9 +217,14 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
 
 
 def _done_without(skipped: Behind, sources: dict[str, str]) -> bool:
-    """Is it an import that fails, and that an importer expects to?"""
-    handler = catcher(skipped.chain, sources, skipped.error) if skipped.error.type in _OF_IMPORT else None
-    return handler not in (None, catcher(skipped.chain, sources, None))
+    """Does an import ask for a module that no file of the application is, and an importer go on without it?"""
+    of_module = re.compile(rf"(?:.*/)?{re.escape((skipped.error.name or '').replace('.', '/'))}(?:/__init__)?\.py")
+    absent = skipped.error.type == "ModuleNotFoundError" and not any(map(of_module.fullmatch, sources))
+    handler = catcher(skipped.chain, sources, skipped.error) if absent else None
+    if handler in (None, catcher(skipped.chain, sources, None)):
+        return False
+    kept = nodes_at(parsed(sources[handler.file]), handler.line, ast.ExceptHandler)[-1:]
+    return not any(re.match(r"(?:sys\.|os\._)?(?:exit|quit)\(", ast.unparse(it.body[-1])) for it in kept)
 
 
 def _not_made(skipped: Behind, sources: dict[str, str]) -> set[str]:
