@@ -13,9 +13,9 @@ from histories import History
 from miniatures import EXPECTED, judged, python
 
 from kit.diagnose import migration_runs, removed_apis
-from kit.diagnose.decision import decide_mechanism, decided, find_mechanism
+from kit.diagnose.decision import _what_is_wrong, decide_mechanism, decided, find_mechanism
 from kit.diagnose.diagnosis import diagnose
-from kit.diagnose.explanations import MEANINGS, meaning_of_error
+from kit.diagnose.explanations import MEANINGS
 from kit.diagnose.metadata_runs import _sees
 from kit.diagnose.migrations import migration_fails_on_data
 from kit.diagnose.observation import look_at
@@ -23,7 +23,7 @@ from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEF
 from kit.diagnose.registries import _against, _shadowed
 from kit.diagnose.removed_apis import user_of
 from kit.diagnose.two_registrations import is_library
-from kit.diagnose.undecided import _named, _words_of
+from kit.diagnose.undecided import _engines, _meaning, _named
 from kit.diagnose.values import Case, Looked, Outcome
 from kit.incident import load
 from kit.incident.revisions import Revision
@@ -32,7 +32,7 @@ from kit.startup.migrations import Migrations
 from kit.trace.expected import advice
 from kit.trace.routes import Route
 from kit.trace.trace import Trace
-from kit.trace.values import Error, Frame
+from kit.trace.values import EngineMade, Error, Frame, Judgement
 from kit.views.startup import errors
 
 
@@ -247,6 +247,17 @@ FAULTS = {
         },
         "sync-driver-in-async-code",
         ["service/main.py:2"],
+    ),
+    "a table's name that is misspelt, and that a library has in a schema of its own": (
+        {
+            "site-packages/shelf.py": "import sqlalchemy as sa\nown = sa.MetaData()\nsa.Table('order', own, schema='shelf')\n",
+            "base.py": BASE,
+            "main.py": "import sys\nsys.path.insert(0, 'service/site-packages')\nimport shelf\n"
+            + MODEL.format(name="Order", table="orders")
+            + "    other = Column(ForeignKey('order.id'))\nBase.metadata.sorted_tables\n",
+        },
+        "undecided",
+        [],
     ),
     "a failure that quotes what a disabled logger lost": (
         {
@@ -622,11 +633,12 @@ KNOWN = {  # files, lines that are named, words of what it usually means
         ["service/main.py:7"],
         "without a name",
     ),
-    "a synchronous driver in asynchronous code": (
+    "the kit's own synchronous URL in asynchronous code": (
         {
-            "main.py": "from sqlalchemy.ext.asyncio import create_async_engine\nengine = create_async_engine('sqlite://')\n"
+            "main.py": "import os\nfrom sqlalchemy.ext.asyncio import create_async_engine\n"
+            "engine = create_async_engine(os.environ['DATABASE_URL'])\n"
         },
-        ["service/main.py:2"],
+        ["service/main.py:3"],
         "whose driver is synchronous",
     ),
     "a field that settings forbid": ({"main.py": SETTINGS}, ["service/main.py:6"], "forbids fields"),
@@ -662,9 +674,7 @@ KNOWN = {  # files, lines that are named, words of what it usually means
 @pytest.mark.parametrize(
     "shown",
     [
-        pytest.param(
-            name, marks=() if name in ("back_populates mismatch", "a name for type checkers only") else pytest.mark.slow
-        )
+        pytest.param(name, marks=() if name.startswith(("back", "a name", "the kit's")) else pytest.mark.slow)
         for name in KNOWN
     ],
 )
@@ -754,22 +764,57 @@ SAID = {  # an error as its library says it, and words of what it usually means;
     "exit code 4: Failed to find attribute 'app' in 'shop.web'.": "has no application",
     "When initializing mapper Mapper[User(users)], expression 'Ordr' failed to locate a name ('Ordr').": "names a class",
     "name 'geoalchemy2' is not defined": "neither defines nor imports",
-    "<class 'dict'> has no matching SQLAlchemy type": "knows no column",
+    ("sqlmodel/main.py", "<class 'dict'> has no matching SQLAlchemy type"): "knows no column",
     'When initializing mapper Mapper[Plan(plan)], expression "relationship("List[\'Meal\']")" seems to be using a generic class as the argument to relationship(); please': "is not read as one",
     "the greenlet library is required to use this function. No module named 'greenlet'": "needs the package greenlet",
     "(sqlite3.OperationalError) unable to open database file": "its file",
     "(sqlite3.OperationalError) database is locked": "is writing to this SQLite file",
     "the database is locked away": None,
-    "'formatters'": "no section of this name",
+    ("logging/config.py", "'formatters'"): "no section of this name",
+    "'formatters'": None,
+    ("sqlmodel/main.py", "issubclass() arg 1 must be a class"): "knows no column",
+    "issubclass() arg 1 must be a class": None,
     "there are no 'formatters' here": None,
     "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
 }
 
 
-@pytest.mark.parametrize("text", SAID)
-def test_what_an_error_usually_means_is_told_of_that_error_and_of_none_that_sounds_like_it(text):
-    meaning = meaning_of_error(_words_of(Error("E", text, links=((1, "E", text),))))
-    assert meaning is None if SAID[text] is None else meaning and SAID[text] in meaning.happened
+@pytest.mark.parametrize("shown", SAID)
+def test_what_an_error_usually_means_is_told_of_that_error_and_of_none_that_sounds_like_it(shown):
+    file, text = shown if isinstance(shown, tuple) else ("", shown)
+    error = Error("E", text, (Frame(file, 1, "f", None, False),), links=((1, "E", text),))
+    meaning = _meaning(error)
+    assert meaning is None if SAID[shown] is None else meaning and SAID[shown] in meaning.happened
+
+
+@pytest.mark.parametrize(
+    ("judged", "kept"),
+    [("no such page: 1", True), ("1", False), ("Triggering mapper: 'M'. Original exception was: 1", False)],
+)
+def test_what_the_mappers_raise_is_told_beside_a_step_that_failed_of_something_else(judged, kept, write_incident):
+    trace = Trace.not_begun([("import", "shop")], "")
+    failed = replace(trace.steps[0], ok=False, error="KeyError: 1", exception=Error("KeyError", "1"))
+    judgement = Judgement("step 1", 1, Error("KeyError", judged), ())
+    trace = replace(trace, steps=(failed,), judged=(judgement,), broke=None)
+    because = _what_is_wrong(load(write_incident({"service/__init__.py": ""}, expect={})), trace)
+    assert (f"configure_mappers(): KeyError: {judged}" in because) is kept
+
+
+@pytest.mark.parametrize(
+    ("text", "library", "named"),
+    [
+        ("(sqlite3.OperationalError) unable to open database file", "sqlalchemy/engine/base.py", ["app.py:1"]),
+        ("unable to open database file", "app.py", []),
+        ("Event loop is closed", "sqlalchemy/engine/base.py", ["app.py:1", "app.py:2"]),
+        ("Event loop is closed", "httpx/_client.py", []),
+    ],
+)
+def test_an_error_is_about_the_engines_that_can_have_raised_it(text, library, named):
+    drivers = enumerate(("sqlite", "postgresql+asyncpg"), 1)
+    engines = [EngineMade(name, True, (Frame("app.py", n, "f", "app", True),), 1, "", n) for n, name in drivers]
+    error = Error("E", text, (Frame("app.py", 9, "f", "app", True), Frame(library, 1, "f", None, False)))
+    case = SimpleNamespace(trace=SimpleNamespace(engines=engines))
+    assert [str(place) for place in _engines(case, error)] == named
 
 
 RELATIVE = {

@@ -1,6 +1,7 @@
 """Which mechanism a startup shows: the first that fits and that its experiment does not refute."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -157,9 +158,11 @@ def is_race(incident: Incident, looked: Looked) -> bool:
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
     wrong = [f"step {step.number} ({step}): {step.error}" for step in failed if not step.broke]
-    mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
-    told = tuple(step.exception.text for step in failed if step.exception is not None and step.exception.text)
-    if mappers.ok is False and not (told and mappers.seen.endswith(told)):  # which may be what a step failed of
+    raised = [step.exception for step in failed if step.exception is not None]
+    judged = (replace(it, error=None) if _quotes(it.error, raised) else it for it in trace.judged)
+    tables = [incident.expect.table] if incident.expect.table else []
+    mappers = judge_mappers(replace(trace, judged=tuple(judged)), tables)
+    if mappers.ok is False:
         wrong.append(mappers.seen)
     expected = incident.expect.error or incident.expect.table
     if not wrong and expected and shows_incident(incident, trace):
@@ -167,6 +170,12 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     if not wrong:
         wrong += [f"{sign.text} fails" for sign in trace.signs if sign.kind != "mechanism"]
     return wrong + ([str(trace.broke)] if trace.broke else [])
+
+
+def _quotes(judged: Error | None, raised: list[Error]) -> bool:
+    """Is what configuring the mappers gives one of these, or SQLAlchemy's word that one of them came before?"""
+    text = judged.text if judged else ""
+    return any(text == it.text or text.endswith(f"Original exception was: {it.text}") for it in raised if it.text)
 
 
 def _count(trace: Trace) -> str:

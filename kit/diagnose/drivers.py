@@ -115,6 +115,8 @@ def sync_driver_in_async_code(case: Case, error: Error) -> Fault | None:
     if backend is None or site is None or error.own_words:
         return None
     scheme = _asked_scheme(case, backend, loaded)
+    if scheme == scratch_scheme(case.incident) and not next(_written(case, scheme, site._replace(line=0)), None):
+        return None  # the kit's own URL has this driver, for want of a database_driver in the incident
     instead = installed(case.incident.python).drivers(backend, asynchronous=True)
     because = (
         f"the engine made at {site} is asynchronous, and {loaded}, the driver of its URL, is not: {error}",

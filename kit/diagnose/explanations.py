@@ -24,11 +24,15 @@ def _rows(name: str):
 
 MEANINGS = {slug: Meaning(row["means"], row["advice"]) for slug, row in _rows("mechanisms.yaml").items()}
 _OF_ERRORS = [
-    (re.compile(row["says"]), Meaning(row["means"], row["advice"], row.get("about", "")))
+    (
+        re.compile(row["says"]),
+        re.compile(row.get("passed", "")),
+        Meaning(row["means"], row["advice"], row.get("about", "")),
+    )
     for row in _rows("library_errors.yaml")
 ]
 
 
-def meaning_of_error(words: str) -> Meaning | None:
-    """What an error with these words usually means."""
-    return next((meaning for pattern, meaning in _OF_ERRORS if pattern.search(words)), None)
+def meaning_of_error(words: str, files: str = "") -> Meaning | None:
+    """What an error with these words, that passed these files, usually means."""
+    return next((meaning for says, by, meaning in _OF_ERRORS if says.search(words) and by.search(files)), None)

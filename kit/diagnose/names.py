@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from ..incident.source import Named
@@ -84,7 +85,11 @@ def name_on_another_metadata(case: Case, error: Error) -> Fault | None:
         # A library's own table may be meant, where the application has none of the name.
         there = (it for it in case.trace.registrations if it.process == asked.by.process and it.outcome == "registered")
         meant = [other for other in _beside(case, asked) if _is_meant(asked, other)]
-        meant = meant or [other for other in there if not other.removed and _is_meant(asked, other)]
+        if not meant:
+            own = {it.rpartition(".")[2] for other in _beside(case, asked) for it in (other.table, other.class_ or "")}
+            misspelt = get_close_matches(asked.name.rpartition(".")[2], own)
+            by_name = (it for it in there if not it.removed and _is_meant(asked, it))
+            meant = [it for it in by_name if not misspelt or asked.name in (it.table, _short(it.class_))]
         label, others = asked.by.metadata.label, {other.metadata.label for other in meant}
         if not meant or label in others:
             continue

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from ..incident.source import attribute_of, bound_by, nodes_at
+from ..startup.installed_packages import DRIVERS
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error
 from ..trace.values import Error
@@ -21,6 +22,8 @@ _NAMES = re.compile(
 # Calls that name what stands elsewhere, or that give a name.
 _NAMING = re.compile("[Rr]elationship|ForeignKey(?:Constraint)?|Index|(?:Unique|Check)Constraint")
 _STATEMENT = re.compile(r"\n\[SQL: \w+ \w+")
+_MODULES = (re.escape(module) for drivers in DRIVERS.values() for _, module, _ in drivers)
+_OF_DATABASES = re.compile(rf"(?:^|/)(?:sqlalchemy|{'|'.join(_MODULES)})[/.]")
 _MOST = 4  # lines that are named
 
 
@@ -33,8 +36,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     chain = case.in_order(failed) if failed is not None else []
     error = next(iter(chain), None)
     frames = application_frames(error.frames) if error is not None else ()
-    meanings = (meaning_of_error(_words_of(link)) for link in chain if not link.own_words)
-    meaning = next(filter(None, meanings), None)
+    meaning = next(filter(None, (_meaning(link) for link in chain if not link.own_words)), None)
     sites = [Place.of("led to it", frames[-1], frames[-1].function)] if frames else []
     sites += [Place.of("raised", link.site, link.site.function) for link in chain[1:] if link.site]
     known = [*wrong, *(f"{link.as_cause}, raised at {link.site}" for link in chain if link is not failed)]
@@ -54,11 +56,12 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     return Finding("undecided", tuple(known), against, tuple(sites), meaning)
 
 
-def _words_of(error: Error) -> str:
-    """What an error says, with how its SQL statement begins, and what those say that it came from."""
+def _meaning(error: Error) -> Meaning | None:
+    """What it usually means, by its text with how its SQL statement begins, what those say that it came from, and its frames."""
     first, *others = error_texts(error)
     statement = _STATEMENT.search(error.text)
-    return "\n".join([first + (statement[0] if statement else ""), *others])
+    words = "\n".join([first + (statement[0] if statement else ""), *others])
+    return meaning_of_error(words, "\n".join(frame.file for frame in error.frames))
 
 
 def _error(case: Case) -> Error | None:
@@ -82,8 +85,11 @@ def _named(case: Case, error: Error) -> Iterator[Place]:
 
 
 def _engines(case: Case, error: Error) -> Iterator[Place]:
-    """Where the application makes its engines, each with the file that it opens."""
-    for engine in case.trace.engines:
+    """Where the application makes the engines that may have raised an error, each with the file that it opens."""
+    raises = any(_OF_DATABASES.search(frame.file) for frame in error.frames if not frame.application)
+    for engine in case.trace.engines if raises else ():
+        if "(sqlite3." in error.text and not engine.driver.startswith("sqlite"):
+            continue
         file = engine.database if engine.driver.startswith("sqlite") and not engine.on_scratch else ""
         yield from [Place.of("engine", engine.site, f"the engine{file and f' of {file}'}")] if engine.site else []
 
