@@ -27,12 +27,14 @@ from kit.diagnose.undecided import _engines, _meaning, _named
 from kit.diagnose.values import Case, Looked, Outcome
 from kit.incident import load
 from kit.incident.revisions import Revision
+from kit.investigate import propose
 from kit.startup.installed_packages import installed
 from kit.startup.migrations import Migrations
 from kit.trace.expected import advice
 from kit.trace.routes import Route
 from kit.trace.trace import Trace
 from kit.trace.values import EngineMade, Error, Frame, Judgement
+from kit.views.report import proposals_report
 from kit.views.startup import errors
 
 
@@ -281,6 +283,17 @@ def test_a_fault_of_another_make_is_named_with_its_lines(write_incident, shown):
     assert (finding.mechanism, [str(place) for place in fault.places] if fault else []) == (mechanism, places)
     # Nobody knows as which library a module that is not there is installed.
     assert not any("names shop_rates itself" in sentence for sentence in finding.because)
+
+
+@pytest.mark.parametrize(
+    ("url", "env"), [("os.environ['SHOP_DB']", {"SHOP_DB": "sqlite:///a.db"}), ("'sqlite://'", {})]
+)
+def test_an_asynchronous_engine_of_a_synchronous_url_is_given_the_scheme_that_it_takes(url, env, write_incident):
+    main = f"import os\nfrom sqlalchemy.ext.asyncio import create_async_engine\nurl = {url}\ncreate_async_engine(url)\n"
+    files, app = {"service/__init__.py": "", "service/main.py": main}, {"python": python("2.0"), "env": env}
+    tried = propose(load(write_incident(files, app=app, expect={"error": "requires an async driver"})))
+    proposals = [(it["name"], it["verdict"]) for it in proposals_report(tried)["proposals"]]
+    assert [it for it in proposals if it[0].startswith("scheme-sqlite+aiosqlite") and it[1] == "cures"], proposals
 
 
 def test_a_script_that_is_found_first_under_its_packages_name_stands_in_front_of_it(write_incident):

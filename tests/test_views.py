@@ -25,6 +25,7 @@ from kit.incident.model import Action, Expect, Postmortem
 from kit.startup.run import reproduce
 from kit.trace.end_state import LOOKED_AT, CheckResult, judge_start
 from kit.trace.values import Broke, Swallowed
+from kit.verify.propose.candidates import BY_MECHANISM, UNSAFE
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views import collisions, diff, graph_picture, import_ways, markup
 from kit.views import diagnosis as reasons
@@ -456,10 +457,11 @@ def test_the_result_is_written_whole_and_only_where_it_was_asked_for(tmp_path):
         check_writable("result", str(tmp_path / "no" / "r.json"))
 
 
-def test_every_mechanism_that_can_be_named_has_its_meaning_and_advice():
+def test_every_mechanism_that_can_be_named_has_its_meaning_and_advice_and_a_change_or_why_none_is_safe():
     """On the page, in Lab, on the command line, in the JSON and in the guard: the words are in one place."""
     expected = [yaml.safe_load(one.read_text("utf-8"))["mechanism"] for one in APPLICATIONS.glob("*/expected.yaml")]
-    named = set(expected) - {"undecided", "none"}
-    assert named and named <= set(MEANINGS)
+    sources = "".join(file.read_text("utf-8") for file in (PROJECT / "kit/diagnose").glob("*.py"))
+    named = {*expected, *re.findall(r'\bFault\(\s*"([a-z-]+)"', sources)} - {"undecided", "none"}
+    assert len(named) > 20 and named <= set(MEANINGS) == {*BY_MECHANISM, *UNSAFE}
     for meaning in MEANINGS.values():
         assert all(sentence.endswith(".") for sentence in (meaning.happened, meaning.advice))

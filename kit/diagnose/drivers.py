@@ -115,7 +115,9 @@ def sync_driver_in_async_code(case: Case, error: Error) -> Fault | None:
     if backend is None or site is None or error.own_words:
         return None
     scheme = _asked_scheme(case, backend, loaded)
-    if scheme == scratch_scheme(case.incident) and not next(_written(case, scheme, site._replace(line=0)), None):
+    of_file = any(value.startswith(f"{scheme}://") for value in case.incident.app.env.values())
+    written = of_file or any(_written(case, scheme, site._replace(line=0)))
+    if scheme == scratch_scheme(case.incident) and not written:
         return None  # the kit's own URL has this driver, for want of a database_driver in the incident
     instead = installed(case.incident.python).drivers(backend, asynchronous=True)
     because = (
@@ -124,11 +126,11 @@ def sync_driver_in_async_code(case: Case, error: Error) -> Fault | None:
         *_carriers(case, scheme, site),
     )
     against = {"driver-not-installed": f"the driver {loaded} was imported"}
-    written = (
-        place for place in _written(case, scheme, site) if place.file == site.file
-    )  # elsewhere it may be another's
-    run = _with_driver(case, site, f"{backend}+{instead[0]}", error) if instead else None
-    more = {"sites": (Place.of("engine", site), *written), "experiment": run}
+    # A URL that another file writes may be another engine's.
+    written = (place for place in _written(case, scheme, site) if place.file == site.file)
+    right = f"{backend}+{instead[0]}" if instead else None
+    more = {"sites": (Place.of("engine", site), *written), "schemes": (scheme, right) if right else None}
+    more["experiment"] = _with_driver(case, site, right, error) if right else None
     return Fault("sync-driver-in-async-code", because, against=against, error=error, **more)
 
 

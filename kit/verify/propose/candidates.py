@@ -68,6 +68,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "created-outside-migrations": (metadata.migrations_alone,),
     "unknown-url-scheme": (settings.right_scheme,),
     "async-driver-in-sync-code": (settings.right_scheme,),
+    "sync-driver-in-async-code": (settings.right_scheme,),
     "driver-not-installed": (settings.right_scheme,),
     "setting-missing": (settings.set_variable,),
     "api-removed-in-installed-version": (settings.new_spelling,),
