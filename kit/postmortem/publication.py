@@ -4,7 +4,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,18 +52,23 @@ class Published:
 
 
 @contextmanager
-def _first_startup(incident: Incident, progress: Hears) -> Iterator[Hears]:
+def _first_startup(incident: Incident, progress: Hears) -> Iterator[tuple[Hears, Callable[[], None]]]:
     """Begin at once with the build as it is, while papermill and its kernel only start, and say what it shows; the notebook takes the kept run.
 
-    :returns: hears what the notebook says, but for what was said of this startup
+    :returns: hears what the notebook says, but for what was said of this startup; and ends it, where the notebook takes nothing any more
     """
     if os.environ.get(VARIABLE) or not keeps():  # it is run elsewhere, or would be run again
-        yield progress
+        yield progress, lambda: None
         return
     said: list[str] = []
     with interrupt.pool_of(None) as pool:  # what goes wrong goes wrong in the notebook too, and is told there
-        pool.submit(look_at, incident, lambda text: said.append(text) or progress(text))
-        yield lambda text: text in said or progress(text)
+        startup = pool.submit(look_at, incident, lambda text: said.append(text) or progress(text))
+
+        def end() -> None:
+            with interrupt.everything_ends():
+                wait([startup])
+
+        yield lambda text: text in said or progress(text), end
 
 
 @interrupt.interruptible
@@ -81,7 +87,7 @@ def publish(
     _refuse_patches(incident)
     notebook, html, report = _places(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
-    with _first_startup(incident, progress) as heard, temporary_folder() as scratch:
+    with _first_startup(incident, progress) as (heard, end_startup), temporary_folder() as scratch:
         with _without_address_grammar():
             import nbformat
             from papermill.exceptions import PapermillException
@@ -98,6 +104,7 @@ def publish(
             execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=heard)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
+            end_startup()
         interrupt.check()
         texts = {}
         if executed.exists():
