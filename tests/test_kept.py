@@ -32,7 +32,7 @@ def folder(tmp_path):
 def looks(incident, **named):
     """One look, and whether anything was started for it."""
     heard = []
-    return look_at(incident, heard.append, **named), any(line.startswith("step 1") for line in heard)
+    return look_at(incident, heard.append, **named), any(line.startswith("step 1:") for line in heard)
 
 
 def test_what_is_kept_is_what_was_run(write_incident, duplicate, folder):
@@ -131,6 +131,10 @@ def test_a_run_that_broke_is_not_kept(write_incident, folder):
     files = {"service/__init__.py": "", "service/main.py": "import time; time.sleep(60)"}
     incident = load(write_incident(files, limits={"seconds": 1}))
     assert [looks(incident)[1] for _ in range(2)] == [True, True]
+    with kept_runs.handing_over():
+        look_at(incident, hand_over=True)
+        assert [looks(incident)[1] for _ in range(2)] == [False, True], "it is handed over, once"
+        look_at(incident, hand_over=True)
     assert not list(folder.rglob("*.json.gz"))
 
 

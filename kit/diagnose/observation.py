@@ -76,6 +76,7 @@ def look_at(
     checks: bool | None = None,
     hold: str | None = None,
     ended: Callable[[Trace], None] = lambda trace: None,
+    hand_over: bool = False,
 ) -> Looked:
     """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
 
@@ -83,6 +84,7 @@ def look_at(
     :param checks: ask every check while it is up; by default where ``expect`` says nothing
     :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
     :param ended: hears the trace of the startup, before anything more is asked
+    :param hand_over: see :func:`kit.startup.kept_runs.once`
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
@@ -97,7 +99,7 @@ def look_at(
             return known or _run(incident, space, asker, fix, progress, ended, hold=hold)
 
         key = _key_of(incident, space, asker, fix) if hold is None else None
-        ran = kept_runs.once(key, space, run, lasting=lasts, progress=progress)
+        ran = kept_runs.once(key, space, run, lasting=lasts, progress=progress, hand_over=hand_over)
         trace = ran.trace
         if not asker.called:
             asker.remember(ran.answers, ran.migrations, ran.uncompiled)

@@ -21,7 +21,7 @@ from ..base.redact import redacted
 from ..diagnose.diagnosis import reproduce
 from ..diagnose.observation import look_at
 from ..incident.model import Incident
-from ..startup.kept_runs import keeps
+from ..startup.kept_runs import handing_over, keeps
 from ..startup.portable import VARIABLE
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
@@ -61,8 +61,9 @@ def _first_startup(incident: Incident, progress: Hears) -> Iterator[tuple[Hears,
         yield progress, lambda: None
         return
     said: list[str] = []
-    with interrupt.pool_of(None) as pool:  # what goes wrong goes wrong in the notebook too, and is told there
-        startup = pool.submit(look_at, incident, lambda text: said.append(text) or progress(text))
+    # What goes wrong goes wrong in the notebook too, and is told there.
+    with handing_over(), interrupt.pool_of(None) as pool:
+        startup = pool.submit(look_at, incident, lambda text: said.append(text) or progress(text), hand_over=True)
 
         def end() -> None:
             with interrupt.everything_ends():

@@ -33,6 +33,7 @@ from .migrations import Migrations
 from .workspace import Workspace
 
 FOLDER = "INCIDENT_KIT_RUNS"  # the variable that names the folder where runs are kept; without it none is
+_COMMAND = "INCIDENT_KIT_COMMAND"  # the variable that names who hands runs over
 _MOST = 200  # runs that are kept; the one that was asked for longest ago goes first
 _PACKAGE = Path(__file__).parents[1]
 
@@ -76,30 +77,48 @@ def keeping(folder: Path | None) -> Iterator[None]:
                 os.environ[FOLDER] = before
 
 
+@contextmanager
+def handing_over() -> Iterator[None]:
+    """Within, also in processes that are started, a run that is not kept, as one past its limit, may be handed over to who asks next."""
+    os.environ[_COMMAND] = f"{os.getpid()}-{time.monotonic_ns()}"
+    try:
+        yield
+    finally:
+        mine = os.environ.pop(_COMMAND)
+        for path in (Path(os.environ[FOLDER]) / "startups").glob(f"*.{mine}.*"):
+            path.unlink(missing_ok=True)
+
+
 def keeps() -> bool:
     """Are runs kept here?"""
     return bool(os.environ.get(FOLDER))
 
 
 def once(
-    key: str | None, space: Workspace, run: Callable[[], Ran], *, lasting: Callable[[Ran], bool], progress: Hears
-) -> Ran:
+    key: str | None, space: Workspace, run: Callable[[], Ran], *,
+    lasting: Callable[[Ran], bool], progress: Hears, hand_over: bool = False,
+) -> Ran:  # fmt: skip
     """The kept run of this key, else that of ``run``; who asks for one that is under way waits for it.
 
     :param lasting: would the same build show the same again?
+    :param hand_over: is a run that is not kept the run of who asks next? see :func:`handing_over`
     """
     if key is None:
         return run()
     with _turn(key) as file:
-        kept = _read(file, space)
+        handed = file.with_name(f"{key}.{os.environ.get(_COMMAND)}.json.gz")
+        kept = _read(file, space) or _read(handed, space)
+        handed.unlink(missing_ok=True)
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
             return kept
         Thread(target=_packages, args=(space,), daemon=True).start()  # beside the run: it takes a while
         result = run()
         packages = _packages(space)
-        if packages is not None and result.trace.broke is None and lasting(result):
-            _write(file, replace(result, packages=packages, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
+        kept_for_all = result.trace.broke is None and lasting(result)
+        if packages is not None and (kept_for_all or hand_over):
+            at = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
+            _write(file if kept_for_all else handed, replace(result, packages=packages, at=at))
         return result
 
 
