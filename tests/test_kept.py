@@ -164,6 +164,8 @@ def test_a_file_that_is_not_whole_is_run_anew(write_incident, duplicate, folder)
     (file,) = folder.rglob("*.json.gz")
     file.write_bytes(file.read_bytes()[:100])
     assert [looks(incident)[1] for _ in range(2)] == [True, False]
+    with kept_runs.keeping(file / "no folder"):
+        assert looks(incident)[1], "where nothing can be kept, it is run"
 
 
 LOG = """Traceback (most recent call last):

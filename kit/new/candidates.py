@@ -76,7 +76,7 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     starts += list(_of_objects(project, evidence, env)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
-    given = [_shown(words_of(it)) for c in commands for line in c.lines for it in _inner(project, line, c.workdir)]
+    scripted = [_shown(words_of(it)) for c in commands for line in c.lines for it in _inner(project, line, c.workdir)]
     logged = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
     for number, (start, last) in enumerate(logged):
         if words and last[0] == "command" and last != start.steps[-1]:
@@ -84,8 +84,8 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
             last = (own and step_of(last[1], project, start.workdir)) or start.steps[-1]
         starts[number] = replace(start, steps=(*start.steps[:-1], last))
         # With the words that a file gives a program of which the log tells only that it ran.
-        bare = f"{last[1]} " if last[1].startswith("python ") and last[1] not in given else "-"
-        longer = [it for line in given if line.startswith(bare) and (it := step_of(line, project, start.workdir))]
+        bare = f"{last[1]} " if last[1].startswith("python ") and last[1] not in scripted else "-"
+        longer = [it for line in scripted if line.startswith(bare) and (it := step_of(line, project, start.workdir))]
         starts += [replace(start, steps=(*start.steps[:-1], step), score=start.score + 1) for step in longer[:2]]
     if not evidence.programs:
         # Where no log says what ran, what serves tells more than a script or a function of the same fault.

@@ -62,8 +62,8 @@ class Draft:
         lines.append(_commented("startup:", known.get("startup", setup.start.because)))
         lines += [f"  - {kind}: {_value(text)}" for kind, text in setup.start.steps]
         lines += self._expect()
-        given = _commented("log: log.txt", "as it was given, without secrets")
-        lines.append(given if self.with_log else "# log: log.txt")
+        log = _commented("log: log.txt", "as it was given, without secrets")
+        lines.append(log if self.with_log else "# log: log.txt")
         lines += [f"# Not found: {_plain(sentence)}" for sentence in self.missing]
         lines += [
             "hypotheses: []                               # what people believed; each with a kind is tested",

@@ -234,8 +234,8 @@ def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
         answer = trial.up, -setup.start.tier, len(setup.known), whole  # it has what others lacked
         # Without a log the end of a start that comes up as a whole fails only for want of what is before it.
         part = not by_log and any(other.up and setup.start.ends(other.setup.start) for other in trials)
-        told = trial.level > 0 and whole, setup.start.score, whole  # a limit may have ended what the log tells of
-        return 0 if part else trial.level, told if by_log else answer, setup.start.score, len(setup.known)
+        logged = trial.level > 0 and whole, setup.start.score, whole  # a limit may have ended what the log tells of
+        return 0 if part else trial.level, logged if by_log else answer, setup.start.score, len(setup.known)
 
     return max(trials, key=near, default=None)
 

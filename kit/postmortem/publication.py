@@ -60,16 +60,16 @@ def _first_startup(incident: Incident, progress: Hears) -> Iterator[tuple[Hears,
     if os.environ.get(VARIABLE) or not keeps():  # it is run elsewhere, or would be run again
         yield progress, lambda: None
         return
-    said: list[str] = []
+    heard: list[str] = []
     # What goes wrong goes wrong in the notebook too, and is told there.
     with handing_over(), interrupt.pool_of(None) as pool:
-        startup = pool.submit(look_at, incident, lambda text: said.append(text) or progress(text), hand_over=True)
+        startup = pool.submit(look_at, incident, lambda text: heard.append(text) or progress(text), hand_over=True)
 
         def end() -> None:
             with interrupt.everything_ends():
                 wait([startup])
 
-        yield lambda text: text in said or progress(text), end
+        yield lambda text: text in heard or progress(text), end
 
 
 @interrupt.interruptible

@@ -108,7 +108,8 @@ def once(
     with _turn(key) as file:
         handed = file.with_name(f"{key}.{os.environ.get(_COMMAND)}.json.gz")
         kept = _read(file, space) or _read(handed, space)
-        handed.unlink(missing_ok=True)
+        with suppress(OSError):
+            handed.unlink()
         if kept is not None:
             progress("this build was run before and has not changed: the result of that run is used")
             return kept
